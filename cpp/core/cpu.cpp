@@ -1,0 +1,133 @@
+// Compiled with baseline flags: it must run on the processors that it rules out.
+#include "core/cpu.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+#include <immintrin.h>
+#include <intrin.h>
+#elif defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#define PYCONV_ISA(name) extern const KernelTable kernels_##name;
+#include "isa_list.inc"
+#undef PYCONV_ISA
+
+namespace pyconv {
+namespace {
+
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
+struct Registers {
+  uint32_t a, b, c, d;
+};
+
+Registers cpuid(uint32_t leaf, uint32_t sub = 0) {
+  Registers r{};
+#if defined(_MSC_VER)
+  int v[4];
+  __cpuidex(v, static_cast<int>(leaf), static_cast<int>(sub));
+  r = {uint32_t(v[0]), uint32_t(v[1]), uint32_t(v[2]), uint32_t(v[3])};
+#else
+  __cpuid_count(leaf, sub, r.a, r.b, r.c, r.d);
+#endif
+  return r;
+}
+
+// The register files that the operating system saves on a context switch.
+uint64_t saved_state() {
+#if defined(_MSC_VER)
+  return _xgetbv(0);
+#else
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+#endif
+}
+
+unsigned detect() {
+  if (cpuid(0).a < 7) return 0;
+  const Registers one = cpuid(1), seven = cpuid(7);
+  const bool osxsave = one.c >> 27 & 1;
+  if (!osxsave) return 0;
+  const uint64_t state = saved_state();
+  unsigned found = 0;
+  const bool ymm = (state & 0x6) == 0x6;
+  if (ymm && (one.c >> 12 & 1) && (seven.b >> 5 & 1)) found |= needs_avx2_fma;
+  const bool zmm = (state & 0xe6) == 0xe6;
+  const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+  if (zmm && (seven.b & f_dq_bw_vl) == f_dq_bw_vl) found |= needs_avx512;
+  return found;
+}
+
+std::string brand() {
+  if (cpuid(0x80000000u).a < 0x80000004u) return "x86-64";
+  char text[49] = {};
+  for (uint32_t i = 0; i < 3; ++i) {
+    const Registers r = cpuid(0x80000002u + i);
+    std::memcpy(text + 16 * i, &r, 16);
+  }
+  return text;
+}
+#else
+unsigned detect() { return 0; }
+std::string brand() { return "generic"; }
+#endif
+
+// In order of preference, made by the build from its list of instruction sets.
+const KernelTable* const built[] = {
+#define PYCONV_ISA(name) &kernels_##name,
+#include "isa_list.inc"
+#undef PYCONV_ISA
+};
+
+
+// An unknown or unusable cap is ignored rather than fatal at import; `info` shows the outcome.
+std::size_t first_allowed() {
+  const char* cap = std::getenv("PYCONV_ISA");
+  if (cap)
+    for (std::size_t i = 0; i < std::size(built); ++i)
+      if (std::strcmp(built[i]->isa, cap) == 0) return i;
+  return 0;
+}
+
+std::atomic<const KernelTable*>& current() {
+  static std::atomic<const KernelTable*> table{usable_isas().front()};
+  return table;
+}
+
+}  // namespace
+
+unsigned cpu_features() {
+  static const unsigned found = detect();
+  return found;
+}
+
+std::string cpu_name() { return brand(); }
+
+std::vector<const KernelTable*> usable_isas() {
+  std::vector<const KernelTable*> list;
+  for (std::size_t i = first_allowed(); i < std::size(built); ++i)
+    if ((built[i]->needs & ~cpu_features()) == 0) list.push_back(built[i]);
+  return list;
+}
+
+std::vector<std::string> built_isas() {
+  std::vector<std::string> names;
+  for (const KernelTable* table : built) names.emplace_back(table->isa);
+  return names;
+}
+
+const KernelTable& current_isa() { return *current().load(std::memory_order_acquire); }
+
+void set_isa(const std::string& name) {
+  for (const KernelTable* table : usable_isas())
+    if (name == table->isa) return current().store(table, std::memory_order_release);
+  throw std::invalid_argument("isa: '" + name + "' is not usable here; see pyconv.config.isas()");
+}
+
+}  // namespace pyconv

@@ -1,0 +1,52 @@
+// The only file with OpenMP: independent tasks on the threads of this process.
+//
+// A task writes what no other task writes, so neither the number of threads nor their order can
+// change a result. Work under about 30 microseconds runs on the calling thread.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <exception>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace pyconv {
+
+int thread_count();           // what parallel_for may use
+void set_thread_count(int);   // at least 1
+bool forked_after_threads();  // true in a child whose parent had started a team
+void note_threads_started();
+
+constexpr double serial_work = 1.5e6;  // operations (or bytes) one core does in some 30 us
+
+// Calls body(task) for every task in 0 .. tasks - 1; `work` is the cost of them all. The first
+// exception thrown by a body is thrown again here.
+template <class Body>
+void parallel_for(int64_t tasks, double work, const Body& body) {
+#if defined(_OPENMP)
+  const int64_t limit = thread_count();
+  const int threads = static_cast<int>(tasks < limit ? tasks : limit);
+  // libgomp cannot start a team in a child forked from a process that had one: run serially.
+  if (threads > 1 && work > serial_work && !omp_in_parallel() && !forked_after_threads()) {
+    note_threads_started();
+    std::exception_ptr error;
+    std::atomic<bool> failed{false};
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (int64_t task = 0; task < tasks; ++task) {
+      try {
+        if (!failed.load(std::memory_order_relaxed)) body(task);
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
+    }
+    if (failed.load()) std::rethrow_exception(error);
+    return;
+  }
+#else
+  (void)work;
+#endif
+  for (int64_t task = 0; task < tasks; ++task) body(task);
+}
+
+}  // namespace pyconv

@@ -1,0 +1,145 @@
+// The AVX2 + FMA vocabulary: 16 registers, masks as vectors.
+#pragma once
+#include <immintrin.h>
+#include <stddef.h>
+
+namespace {
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  __m256 v;
+  using Mask = __m256;
+  static constexpr int lanes = 8;
+  static Vec zero() { return {_mm256_setzero_ps()}; }
+  static Vec set(float s) { return {_mm256_set1_ps(s)}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static __m256i first(int n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane);
+  }
+  static Vec load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
+  float sum() const {
+    const __m128 h = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 q = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+  }
+};
+inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return {_mm256_fmadd_ps(a.v, b.v, c.v)};
+}
+inline Vec<float> add(Vec<float> a, Vec<float> b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline Vec<float> div(Vec<float> a, Vec<float> b) { return {_mm256_div_ps(a.v, b.v)}; }
+inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) {
+  return _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ);
+}
+inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) {
+  return _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ);
+}
+inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
+  return _mm256_or_ps(gt(a, b), _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+}
+inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
+  return _mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ);
+}
+inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
+  return {_mm256_blendv_ps(no.v, yes.v, m)};
+}
+
+template <>
+struct Vec<double> {
+  __m256d v;
+  using Mask = __m256d;
+  static constexpr int lanes = 4;
+  static Vec zero() { return {_mm256_setzero_pd()}; }
+  static Vec set(double s) { return {_mm256_set1_pd(s)}; }
+  static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static __m256i first(int n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  }
+  static Vec load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
+  double sum() const {
+    const __m128d h = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(h, _mm_unpackhi_pd(h, h)));
+  }
+};
+inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+  return {_mm256_fmadd_pd(a.v, b.v, c.v)};
+}
+inline Vec<double> add(Vec<double> a, Vec<double> b) { return {_mm256_add_pd(a.v, b.v)}; }
+inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {_mm256_mul_pd(a.v, b.v)}; }
+inline Vec<double> div(Vec<double> a, Vec<double> b) { return {_mm256_div_pd(a.v, b.v)}; }
+inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) {
+  return _mm256_cmp_pd(a.v, b.v, _CMP_GT_OQ);
+}
+inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) {
+  return _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ);
+}
+inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
+  return _mm256_or_pd(gt(a, b), _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q));
+}
+inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
+  return _mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ);
+}
+inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
+  return {_mm256_blendv_pd(no.v, yes.v, m)};
+}
+
+// Even and odd lanes of the 2 * lanes values a, b: the split that stride 2 needs.
+inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
+  const __m256 s = _mm256_shuffle_ps(a.v, b.v, 0x88);
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(s), 0xd8))};
+}
+inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) {
+  const __m256 s = _mm256_shuffle_ps(a.v, b.v, 0xdd);
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(s), 0xd8))};
+}
+inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
+  return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)};
+}
+inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
+  return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)};
+}
+
+// Transposes in place the lanes x lanes block held one row a register.
+inline void transpose(Vec<float> (&r)[8]) {
+  __m256 t[8];
+  for (int i = 0; i < 4; ++i) {
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i].v, r[2 * i + 1].v);
+    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i].v, r[2 * i + 1].v);
+  }
+  __m256 u[8];
+  for (int i = 0; i < 2; ++i) {
+    u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+    u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[i].v = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
+    r[4 + i].v = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
+  }
+}
+inline void transpose(Vec<double> (&r)[4]) {
+  const __m256d a = _mm256_unpacklo_pd(r[0].v, r[1].v);
+  const __m256d b = _mm256_unpackhi_pd(r[0].v, r[1].v);
+  const __m256d c = _mm256_unpacklo_pd(r[2].v, r[3].v);
+  const __m256d d = _mm256_unpackhi_pd(r[2].v, r[3].v);
+  r[0].v = _mm256_permute2f128_pd(a, c, 0x20);
+  r[1].v = _mm256_permute2f128_pd(b, d, 0x20);
+  r[2].v = _mm256_permute2f128_pd(a, c, 0x31);
+  r[3].v = _mm256_permute2f128_pd(b, d, 0x31);
+}
+
+// Register tile of the GEMM: rows (broadcast) x vectors. 12 accumulators, 2 columns, 1 broadcast.
+constexpr int tile_rows = 6;
+constexpr int tile_vectors = 2;
+
+}  // namespace

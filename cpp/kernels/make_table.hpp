@@ -1,0 +1,42 @@
+// Collects the kernels of this unit into its one exported symbol.
+#pragma once
+#include "kernels/depthwise.hpp"
+#include "kernels/gather.hpp"
+#include "kernels/tile.hpp"
+#include "kernels/transpose.hpp"
+
+namespace {
+
+template <class T, int R, int V>
+constexpr void fill_row(Kernels<T>& k) {
+  if constexpr (V > 0) {
+    k.tile[R - 1][V - 1] = &gemm_tile<T, R, V>;
+    fill_row<T, R, V - 1>(k);
+  }
+}
+
+template <class T, int R>
+constexpr void fill_tiles(Kernels<T>& k) {
+  if constexpr (R > 0) {
+    fill_row<T, R, tile_vectors>(k);
+    fill_tiles<T, R - 1>(k);
+  }
+}
+
+template <class T>
+constexpr Kernels<T> make_kernels() {
+  Kernels<T> k{};
+  k.lanes = Vec<T>::lanes;
+  k.tile_rows = tile_rows;
+  k.tile_vectors = tile_vectors;
+  fill_tiles<T, tile_rows>(k);
+  k.gather = &gather<T>;
+  k.transpose = &transpose_matrix<T>;
+  k.split_row = &split_row<T>;
+  k.depthwise = &depthwise<T>;
+  k.depthwise_weight = &depthwise_weight<T>;
+  k.sum = &sum_values<T>;
+  return k;
+}
+
+}  // namespace

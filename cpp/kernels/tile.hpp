@@ -1,0 +1,77 @@
+// The register tile of every matrix product: R rows (broadcast) times V vectors of columns.
+//
+//            b: V vectors of row p
+//          +--------+--------+--------+
+//   a[i,p] | acc i0 | acc i1 | acc i2 |   i = 0 .. R-1, all accumulators in registers over p
+//          +--------+--------+--------+
+//
+// Per p: V loads of b, R broadcasts of a, R * V fused multiply-adds. On AVX-512 with R = 8, V = 3
+// that is 24 FMA in 12 cycles against 11 loads in 5.5: bound by arithmetic. `a` is read with two
+// strides, so weights and gradients need no packing where their depth is contiguous.
+#pragma once
+#include "kernels/table.hpp"
+
+namespace {
+
+template <class T, int R, int V>
+void finish_tile(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = t.columns - (V - 1) * lanes;
+  const Vec<T> zero = Vec<T>::zero();
+  for (int i = 0; i < R; ++i) {
+    T* c = t.c + i * t.c_row;
+    const Vec<T> bias = t.row_bias ? Vec<T>::set(t.row_bias[i]) : zero;
+    for (int j = 0; j < V; ++j) {
+      const int n = j == V - 1 ? tail : lanes;
+      Vec<T> s = acc[i][j];
+      if (t.accumulate) s = add(Vec<T>::load_n(c + j * lanes, n), s);
+      if (t.row_bias) s = add(s, bias);
+      if (t.column_bias) s = add(s, Vec<T>::load_n(t.column_bias + j * lanes, n));
+      if (t.relu) s = select(le(s, zero), zero, s);
+      if (n == lanes) {
+        s.store(c + j * lanes);
+      } else {
+        s.store_n(c + j * lanes, n);
+      }
+    }
+  }
+}
+
+// Columns past `columns` must be readable in b except in the last vector, which is masked.
+template <class T, int R, int V>
+void gemm_tile(const TileArgs<T>& t) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = t.columns - (V - 1) * lanes;
+  const T* b = t.b;
+  const T* a[R];
+  for (int i = 0; i < R; ++i) a[i] = t.a + i * t.a_row;
+  const ptrdiff_t a_col = t.a_col;
+  const ptrdiff_t b_row = t.b_row;
+  Vec<T> acc[R][V];
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < V; ++j) acc[i][j] = Vec<T>::zero();
+  ptrdiff_t at = 0;
+  if (tail == lanes) {
+    for (int64_t p = 0; p < t.depth; ++p, at += a_col, b += b_row) {
+      Vec<T> column[V];
+      for (int j = 0; j < V; ++j) column[j] = Vec<T>::load(b + j * lanes);
+      for (int i = 0; i < R; ++i) {
+        const Vec<T> row = Vec<T>::set(a[i][at]);
+        for (int j = 0; j < V; ++j) acc[i][j] = fma(row, column[j], acc[i][j]);
+      }
+    }
+  } else {
+    for (int64_t p = 0; p < t.depth; ++p, at += a_col, b += b_row) {
+      Vec<T> column[V];
+      for (int j = 0; j < V - 1; ++j) column[j] = Vec<T>::load(b + j * lanes);
+      column[V - 1] = Vec<T>::load_n(b + (V - 1) * lanes, tail);
+      for (int i = 0; i < R; ++i) {
+        const Vec<T> row = Vec<T>::set(a[i][at]);
+        for (int j = 0; j < V; ++j) acc[i][j] = fma(row, column[j], acc[i][j]);
+      }
+    }
+  }
+  finish_tile<T, R, V>(t, acc);
+}
+
+}  // namespace

@@ -1,0 +1,43 @@
+// Layout changes: matrix transposition into panels, and the split of a row by stride.
+#pragma once
+#include "kernels/table.hpp"
+
+namespace {
+
+template <class T>
+void transpose_matrix(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
+                      ptrdiff_t out_row, int64_t width) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (int64_t i = 0; i < width; i += lanes) {
+    const int wide = width - i < lanes ? static_cast<int>(width - i) : lanes;
+    const int high = rows - i < lanes ? static_cast<int>(rows - i) : lanes;
+    for (int64_t p = 0; p < depth; p += lanes) {
+      const int deep = depth - p < lanes ? static_cast<int>(depth - p) : lanes;
+      Vec<T> block[lanes];
+      for (int r = 0; r < lanes; ++r)
+        block[r] = r < high ? Vec<T>::load_n(in + (i + r) * in_row + p, deep) : Vec<T>::zero();
+      transpose(block);
+      for (int r = 0; r < deep; ++r) block[r].store_n(out + (p + r) * out_row + i, wide);
+    }
+  }
+}
+
+template <class T>
+void split_row(const T* in, int64_t count, int64_t step, T* out, ptrdiff_t out_step) {
+  if (step == 1) {
+    for (int64_t i = 0; i < count; ++i) out[i] = in[i];
+    return;
+  }
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  if (step == 2) {
+    for (; 2 * i + 2 * lanes <= count; i += lanes) {
+      const Vec<T> a = Vec<T>::load(in + 2 * i), b = Vec<T>::load(in + 2 * i + lanes);
+      even_lanes(a, b).store(out + i);
+      odd_lanes(a, b).store(out + out_step + i);
+    }
+  }
+  for (int64_t x = i * step; x < count; ++x) out[x % step * out_step + x / step] = in[x];
+}
+
+}  // namespace
