@@ -1,0 +1,24 @@
+// The map of the library: the algorithms of each pass, in the order in which they are asked.
+#include "conv/list.hpp"
+
+namespace pyconv {
+namespace {
+
+const ConvAlgorithm* const forward[] = {
+    &depthwise_forward, &pointwise_forward, &implicit_gemm_forward, &naive_forward};
+const ConvAlgorithm* const input[] = {
+    &depthwise_input, &pointwise_input, &implicit_gemm_input, &naive_input};
+const ConvAlgorithm* const weight[] = {
+    &depthwise_weight, &implicit_gemm_weight, &naive_weight};
+
+}  // namespace
+
+AlgorithmList algorithms(Direction direction) {
+  switch (direction) {
+    case Direction::forward: return {std::begin(forward), std::end(forward)};
+    case Direction::input: return {std::begin(input), std::end(input)};
+    default: return {std::begin(weight), std::end(weight)};
+  }
+}
+
+}  // namespace pyconv

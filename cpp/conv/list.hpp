@@ -1,0 +1,18 @@
+// Every algorithm, by the file that holds it.
+#pragma once
+#include <vector>
+
+#include "conv/plan.hpp"
+
+namespace pyconv {
+
+extern const ConvAlgorithm depthwise_forward, depthwise_input, depthwise_weight;  // depthwise*.cpp
+extern const ConvAlgorithm pointwise_forward, pointwise_input;                    // implicit_gemm.cpp
+extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;            // implicit_gemm.cpp
+extern const ConvAlgorithm implicit_gemm_weight;                                  // weight_gemm.cpp
+extern const ConvAlgorithm naive_forward, naive_input, naive_weight;              // naive.cpp
+
+using AlgorithmList = std::vector<const ConvAlgorithm*>;
+AlgorithmList algorithms(Direction);  // in order of choice
+
+}  // namespace pyconv

@@ -1,0 +1,38 @@
+// A weight with its packed forms: packing happens once per plan and lasts as long as the object.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "conv/plan.hpp"
+#include "core/scratch.hpp"
+
+namespace pyconv {
+
+class PackedWeight {
+ public:
+  // Takes a copy, so that a later write to the caller's array cannot disagree with the packs.
+  PackedWeight(const void* data, int64_t elements, ElementType type);
+
+  const void* data() const { return data_; }
+  int64_t elements() const { return elements_; }
+  ElementType type() const { return type_; }
+
+  // The pack for this plan, made on first use; safe from several threads at once.
+  const void* pack_for(const ConvPlan& plan) const;
+
+ private:
+  AlignedBuffer copy_;
+  const void* data_;
+  int64_t elements_;
+  ElementType type_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::vector<int64_t>, std::unique_ptr<AlignedBuffer>> packs_;
+};
+
+// Row panels for the tile: [phase][group][panel][depth][tile_rows], the last panel filled with
+// zeros. Parallel over panels.
+void pack_weights(const ConvPlan& plan, const void* weight, void* out);
+
+}  // namespace pyconv

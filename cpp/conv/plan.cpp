@@ -1,0 +1,98 @@
+#include "conv/plan.hpp"
+
+#include <initializer_list>
+#include <stdexcept>
+
+#include "conv/list.hpp"
+#include "core/cpu.hpp"
+
+namespace pyconv {
+namespace {
+
+[[noreturn]] void reject(const std::string& why) { throw std::invalid_argument("conv: " + why); }
+
+// Products of sizes that the drivers form stay below 2^62 bytes.
+void limit_product(std::initializer_list<int64_t> factors) {
+  double product = 8;
+  for (int64_t f : factors) product *= static_cast<double>(f);
+  if (product > 4.6e18) reject("the sizes multiply to more than 2**62 bytes");
+}
+
+// The caller has normalised the arguments; these checks keep a wrong caller from reading wild.
+void check(const ConvProblem& p) {
+  if (p.n < 0 || p.c < 0 || p.k < 0 || p.groups < 1) reject("negative batch, channels or groups");
+  if (p.c % p.groups || p.k % p.groups) reject("channels are not divisible by groups");
+  for (int i = 0; i < 3; ++i) {
+    if (p.input[i] < 0 || p.kernel[i] < 1 || p.stride[i] < 1 || p.dilation[i] < 1 ||
+        p.pad_lo[i] < 0 || p.pad_hi[i] < 0 || p.output[i] < 1)
+      reject("a spatial size is out of range");
+    for (int64_t v : {p.input[i], p.pad_lo[i], p.pad_hi[i]}) limit_product({v});
+    limit_product({p.kernel[i], p.dilation[i]});
+    limit_product({p.output[i], p.stride[i]});
+    const int64_t extent = (p.kernel[i] - 1) * p.dilation[i] + 1;
+    const int64_t padded = p.input[i] + p.pad_lo[i] + p.pad_hi[i];
+    if (padded < extent || (padded - extent) / p.stride[i] + 1 != p.output[i])
+      reject("the output size does not follow from the other sizes");
+  }
+  limit_product({p.n, p.c, p.input[0], p.input[1], p.input[2]});
+  limit_product({p.n, p.k, p.output[0], p.output[1], p.output[2]});
+  limit_product({p.k, p.c / p.groups, p.kernel[0], p.kernel[1], p.kernel[2]});
+}
+
+const ConvAlgorithm* find_forced(const ConvProblem& p, Direction direction,
+                                 const std::string& forced) {
+  std::string known;
+  for (const ConvAlgorithm* a : algorithms(direction)) {
+    known += known.empty() ? a->name : std::string(", ") + a->name;
+    if (forced != a->name) continue;
+    if (const char* why = a->refuses(p))
+      throw std::invalid_argument("algorithm '" + forced + "' refuses this problem: " + why);
+    return a;
+  }
+  throw std::invalid_argument("algorithm: '" + forced + "' is unknown; expected one of " + known);
+}
+
+}  // namespace
+
+int64_t taps_of(const ConvProblem& p) { return p.kernel[0] * p.kernel[1] * p.kernel[2]; }
+int64_t pixels(const int64_t (&size)[3]) { return size[0] * size[1] * size[2]; }
+
+double conv_work(const ConvProblem& p) {
+  return static_cast<double>(p.n) * static_cast<double>(p.k) *
+         static_cast<double>(p.c / p.groups) * static_cast<double>(taps_of(p)) *
+         static_cast<double>(pixels(p.output));
+}
+
+std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction direction,
+                                          ElementType type, const std::string& forced) {
+  check(problem);
+  auto plan = std::make_shared<ConvPlan>();
+  plan->problem = problem;
+  plan->direction = direction;
+  plan->type = type;
+  plan->isa = &current_isa();
+  plan->algorithm = nullptr;
+  if (!forced.empty()) {
+    plan->algorithm = find_forced(problem, direction, forced);
+  } else {
+    for (const ConvAlgorithm* a : algorithms(direction)) {
+      const char* why = a->refuses(problem);
+      if (!why && !a->prefers(problem)) why = "can run, but a later algorithm is expected to be faster";
+      if (!why) {
+        plan->algorithm = a;
+        break;
+      }
+      plan->refusals.emplace_back(a->name, why);
+    }
+  }
+  plan->algorithm->plan(*plan);
+  return plan;
+}
+
+std::vector<std::string> algorithm_names(Direction direction) {
+  std::vector<std::string> names;
+  for (const ConvAlgorithm* a : algorithms(direction)) names.emplace_back(a->name);
+  return names;
+}
+
+}  // namespace pyconv

@@ -1,0 +1,86 @@
+// Problem -> plan -> run. A plan is immutable and holds all that does not depend on the data.
+#pragma once
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/problem.hpp"
+#include "kernels/table.hpp"
+
+namespace pyconv {
+
+enum class ElementType : int { f32 = 4, f64 = 8 };
+
+class PackedWeight;
+struct ConvPlan;
+
+// forward: x, w -> y.  input: dy, w -> dx.  weight: x, dy -> dw.
+struct ConvArgs {
+  const void* source;         // x, dy, x
+  const void* other;          // w, w, dy
+  const void* bias;           // forward only, or null
+  void* out;
+  bool relu;                  // forward only
+  const PackedWeight* packed; // packs of `other` that outlive the call, or null
+};
+
+// One entry of the list: what it can do (correctness) apart from what it is good at (speed).
+struct ConvAlgorithm {
+  const char* name;
+  Direction direction;
+  const char* (*refuses)(const ConvProblem&);  // the reason, or null: it can run
+  bool (*prefers)(const ConvProblem&);         // never looks at the batch or the threads
+  void (*plan)(ConvPlan&);
+  void (*run)(const ConvPlan&, const ConvArgs&);
+};
+
+// A dense stride-1 piece of the problem: the whole of a forward pass, or one residue of the output
+// positions modulo stride in a data gradient.
+struct ConvPhase {
+  std::vector<Tap> taps;           // source offset per tap
+  std::vector<int64_t> filter_tap; // its index in the filter
+  int64_t grid[3];                 // output positions in this phase
+  int64_t origin[3];               // first of them
+  int64_t columns, depth;          // of the product
+  int64_t column_blocks, first_task;
+  int64_t pack_offset;             // elements, in the packed weights of all groups
+};
+
+struct ConvPlan {
+  ConvProblem problem;
+  Direction direction;
+  ElementType type;
+  const KernelTable* isa;
+  const ConvAlgorithm* algorithm;
+  std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
+  std::vector<ConvPhase> phases;
+  int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;
+  int64_t splits = 1, packed_elements = 0;
+  int64_t tasks = 1;
+  std::size_t task_bytes = 0, shared_bytes = 0;
+};
+
+// Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm.
+std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType,
+                                          const std::string& forced);
+std::vector<std::string> algorithm_names(Direction);
+
+int64_t taps_of(const ConvProblem&);
+int64_t pixels(const int64_t (&size)[3]);
+double conv_work(const ConvProblem&);  // multiply-adds
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T>
+const Kernels<T>& kernels_of(const KernelTable&);
+template <>
+inline const Kernels<float>& kernels_of<float>(const KernelTable& t) {
+  return t.f32;
+}
+template <>
+inline const Kernels<double>& kernels_of<double>(const KernelTable& t) {
+  return t.f64;
+}
+
+}  // namespace pyconv

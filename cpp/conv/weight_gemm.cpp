@@ -1,0 +1,226 @@
+// Weight gradient as a matrix product that is never transposed where it is large.
+//
+//   dw^T[(channel, tap), filter] = sum over pixels of gathered x[(channel, tap), pixel] * dy[filter, pixel]
+//
+// The gathered rows feed the broadcast side as they are; only dy, which is `taps` times smaller, is
+// transposed into column panels. A task owns a block of dw; where that gives too few tasks the
+// pixels are split as well, and the partial results are added in a fixed order.
+#include <algorithm>
+
+#include "conv/list.hpp"
+#include "core/parallel.hpp"
+#include "core/scratch.hpp"
+
+namespace pyconv {
+namespace {
+
+int64_t rows_of(const ConvProblem& p) { return p.c / p.groups * taps_of(p); }
+int64_t filters_of(const ConvProblem& p) { return p.k / p.groups; }
+
+template <class T>
+int64_t tile_width(const ConvPlan& plan) {
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  return int64_t{k.lanes} * k.tile_vectors;
+}
+
+template <class T>
+struct TaskMemory {
+  T *gathered, *panels, *sums;
+  TaskMemory(const ConvPlan& plan, Arena& arena) {
+    gathered = arena.take<T>(plan.row_block * plan.depth_block);
+    panels = arena.take<T>(plan.depth_block * plan.column_block);
+    sums = arena.take<T>(plan.row_block * plan.column_block);
+  }
+};
+
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t width = tile_width<T>(plan);
+  const int64_t rows = std::max<int64_t>(1, rows_of(p)), area = pixels(p.output);
+  const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  plan.depth_block = ceil_div(area, ceil_div(area, limit));
+  plan.column_block = std::min<int64_t>(ceil_div(std::max<int64_t>(1, filters_of(p)), width), 4) * width;
+  const int64_t column_blocks = ceil_div(std::max<int64_t>(1, filters_of(p)), plan.column_block);
+  // Rows per task: large enough that transposing dy is small beside the products.
+  int64_t blocks = ceil_div(rows, 288);
+  const int64_t others = p.groups * column_blocks;
+  if (blocks * others < 8) blocks = std::min(ceil_div(8, others), ceil_div(rows, 96));
+  plan.row_block = ceil_div(ceil_div(rows, blocks), k.tile_rows) * k.tile_rows;
+  plan.row_blocks = ceil_div(rows, plan.row_block);
+  const int64_t outputs = plan.row_blocks * others;
+  const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
+  plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 8, 1, 8) : 1;
+  plan.tasks = outputs * plan.splits;
+  Arena arena;
+  TaskMemory<T> counted(plan, arena);
+  plan.task_bytes = arena.used();
+  if (plan.splits > 1)
+    plan.shared_bytes = static_cast<std::size_t>(plan.splits * p.groups * rows * filters_of(p)) * sizeof(T);
+}
+
+void plan_weight(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  ConvPhase phase{};
+  for (int64_t d = 0; d < p.kernel[0]; ++d)
+    for (int64_t h = 0; h < p.kernel[1]; ++h)
+      for (int64_t w = 0; w < p.kernel[2]; ++w)
+        phase.taps.push_back({d * p.dilation[0] - p.pad_lo[0], h * p.dilation[1] - p.pad_lo[1],
+                              w * p.dilation[2] - p.pad_lo[2]});
+  plan.phases.push_back(phase);
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+}
+
+template <class T>
+class WeightTask {
+ public:
+  WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
+      : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)), args_(args),
+        area_(pixels(p_.output)) {
+    split_ = task % plan.splits;
+    task /= plan.splits;
+    row_ = task % plan.row_blocks * plan.row_block;
+    rows_ = std::min(plan.row_block, rows_of(p_) - row_);
+    task /= plan.row_blocks;
+    group_ = task % p_.groups;
+    filter_ = task / p_.groups * plan.column_block;
+    filters_ = std::min(plan.column_block, filters_of(p_) - filter_);
+  }
+
+  void run(T* partials) {
+    Arena arena(task_scratch(plan_.task_bytes));
+    const TaskMemory<T> memory(plan_, arena);
+    const int64_t per_image = ceil_div(area_, plan_.depth_block), chunks = p_.n * per_image;
+    const int64_t first = chunks * split_ / plan_.splits;
+    const int64_t last = chunks * (split_ + 1) / plan_.splits;
+    for (int64_t i = 0; first == last && i < rows_ * plan_.column_block; ++i) memory.sums[i] = T(0);
+    for (int64_t chunk = first; chunk < last; ++chunk) {
+      image_ = chunk / per_image;
+      pixel_ = chunk % per_image * plan_.depth_block;
+      depth_ = std::min(plan_.depth_block, area_ - pixel_);
+      gather_rows(memory.gathered);
+      transpose_grad(memory.panels);
+      multiply(memory, chunk > first);
+    }
+    if (partials) {
+      store_partial(memory.sums, partials);
+    } else {
+      T* out = static_cast<T*>(args_.out) + (group_ * filters_of(p_) + filter_) * rows_of(p_) + row_;
+      k_.transpose(memory.sums, plan_.column_block, rows_, filters_, out, rows_of(p_), rows_);
+    }
+  }
+
+ private:
+  void gather_rows(T* out) const {
+    GatherArgs<T> g{};
+    g.channel_stride = pixels(p_.input);
+    g.image = static_cast<const T*>(args_.source) +
+              (image_ * p_.groups + group_) * (p_.c / p_.groups) * g.channel_stride;
+    for (int i = 0; i < 3; ++i) {
+      g.size[i] = p_.input[i];
+      g.grid[i] = p_.output[i];
+      g.step[i] = p_.stride[i];
+    }
+    g.taps = plan_.phases[0].taps.data();
+    g.tap_count = static_cast<int64_t>(plan_.phases[0].taps.size());
+    g.row = row_;
+    g.rows = rows_;
+    g.column = pixel_;
+    g.columns = g.width = depth_;
+    g.out = out;
+    g.out_row = plan_.depth_block;
+    k_.gather(g);
+  }
+
+  void transpose_grad(T* panels) const {
+    const int64_t width = tile_width<T>(plan_);
+    const T* grad = static_cast<const T*>(args_.other) +
+                    ((image_ * p_.groups + group_) * filters_of(p_) + filter_) * area_ + pixel_;
+    for (int64_t j = 0; j < filters_; j += width) {
+      const int64_t n = std::min(width, filters_ - j);
+      k_.transpose(grad + j * area_, area_, n, depth_, panels + j * plan_.depth_block, width,
+                   ceil_div(n, k_.lanes) * k_.lanes);
+    }
+  }
+
+  void multiply(const TaskMemory<T>& memory, bool accumulate) const {
+    const int64_t width = tile_width<T>(plan_);
+    TileArgs<T> t{};
+    t.a_row = plan_.depth_block;
+    t.a_col = 1;
+    t.b_row = width;
+    t.c_row = plan_.column_block;
+    t.depth = depth_;
+    t.accumulate = accumulate;
+    for (int64_t j = 0; j < filters_; j += width) {
+      const int64_t n = std::min(width, filters_ - j);
+      t.columns = static_cast<int>(n);
+      t.b = memory.panels + j * plan_.depth_block;
+      const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
+      for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
+        t.a = memory.gathered + i * plan_.depth_block;
+        t.c = memory.sums + i * plan_.column_block + j;
+        k_.tile[std::min<int64_t>(k_.tile_rows, rows_ - i) - 1][vectors](t);
+      }
+    }
+  }
+
+  // partials: [split][group][row][filter]
+  void store_partial(const T* sums, T* partials) const {
+    T* out = partials + ((split_ * p_.groups + group_) * rows_of(p_) + row_) * filters_of(p_) + filter_;
+    for (int64_t i = 0; i < rows_; ++i)
+      std::copy_n(sums + i * plan_.column_block, filters_, out + i * filters_of(p_));
+  }
+
+  const ConvPlan& plan_;
+  const ConvProblem& p_;
+  const Kernels<T>& k_;
+  const ConvArgs& args_;
+  const int64_t area_;
+  int64_t split_ = 0, row_ = 0, rows_ = 0, group_ = 0, filter_ = 0, filters_ = 0;
+  int64_t image_ = 0, pixel_ = 0, depth_ = 0;
+};
+
+// Adds the splits in order, in place of the first, and turns each group's sum into dw.
+template <class T>
+void add_partials(const ConvPlan& plan, T* partials, T* out) {
+  const ConvProblem& p = plan.problem;
+  const int64_t rows = rows_of(p), filters = filters_of(p), size = p.groups * rows * filters;
+  for (int64_t s = 1; s < plan.splits; ++s)
+    for (int64_t i = 0; i < size; ++i) partials[i] += partials[s * size + i];
+  for (int64_t g = 0; g < p.groups; ++g)
+    kernels_of<T>(*plan.isa).transpose(partials + g * rows * filters, filters, rows, filters,
+                                       out + g * rows * filters, rows, rows);
+}
+
+template <class T>
+void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  if (rows_of(plan.problem) == 0 || plan.problem.k == 0) return;
+  T* partials = plan.splits > 1 ? static_cast<T*>(call_scratch(plan.shared_bytes)) : nullptr;
+  parallel_for(plan.tasks, conv_work(plan.problem) / 8,
+               [&](int64_t task) { WeightTask<T>(plan, args, task).run(partials); });
+  if (partials) add_partials(plan, partials, static_cast<T*>(args.out));
+}
+
+void run_weight(const ConvPlan& plan, const ConvArgs& args) {
+  if (plan.type == ElementType::f32) {
+    run_typed<float>(plan, args);
+  } else {
+    run_typed<double>(plan, args);
+  }
+}
+
+const char* never_refuses(const ConvProblem&) { return nullptr; }
+bool always(const ConvProblem&) { return true; }
+
+}  // namespace
+
+const ConvAlgorithm implicit_gemm_weight{"implicit_gemm", Direction::weight, never_refuses,
+                                         always, plan_weight, run_weight};
+
+}  // namespace pyconv

@@ -1,0 +1,133 @@
+// y = x W^T: the left operand is read where it lies, a transposed right operand is packed a panel
+// at a time. The blocks of depth, and with them every sum, do not depend on the number of rows: a
+// row gives the same bits alone or in any batch.
+#include "linear/product.hpp"
+
+#include <algorithm>
+
+#include "core/cpu.hpp"
+#include "core/parallel.hpp"
+#include "core/scratch.hpp"
+
+namespace pyconv {
+namespace {
+
+constexpr int64_t row_block = 240;
+
+template <class T>
+class ProductTask {
+ public:
+  ProductTask(const Product& product, const Kernels<T>& kernels, int64_t task)
+      : q_(product), k_(kernels), width_(int64_t{k_.lanes} * k_.tile_vectors) {
+    const int64_t row_blocks = ceil_div(q_.rows, row_block);
+    row_ = task % row_blocks * row_block;
+    rows_ = std::min(row_block, q_.rows - row_);
+    column_ = task / row_blocks * width_;
+    columns_ = std::min(width_, q_.columns - column_);
+  }
+
+  static int64_t depth_block(int64_t width) {
+    return std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  }
+
+  void run() const {
+    const int64_t block = depth_block(width_);
+    T* panel = static_cast<T*>(task_scratch(static_cast<std::size_t>(block * width_) * sizeof(T)));
+    int64_t p = 0;
+    // At least once: without any product the result is still the bias, or zero.
+    do {
+      const int64_t depth = std::min(block, q_.depth - p);
+      run_depth(panel, p, depth);
+      p += depth;
+    } while (p < q_.depth);
+  }
+
+ private:
+  void run_depth(T* panel, int64_t p, int64_t depth) const {
+    TileArgs<T> t{};
+    const T* b = static_cast<const T*>(q_.b);
+    if (q_.b_transposed) {
+      if (depth)
+        k_.transpose(b + column_ * q_.b_stride + p, q_.b_stride, columns_, depth, panel, width_,
+                     ceil_div(columns_, k_.lanes) * k_.lanes);
+      t.b = panel;
+      t.b_row = width_;
+    } else {
+      t.b = b + p * q_.b_stride + column_;
+      t.b_row = q_.b_stride;
+    }
+    const bool last = p + depth == q_.depth;
+    t.a_row = q_.a_row;
+    t.a_col = q_.a_col;
+    t.c_row = q_.columns;
+    t.depth = depth;
+    t.columns = static_cast<int>(columns_);
+    t.accumulate = p > 0;
+    t.relu = last && q_.relu;
+    if (last && q_.column_bias) t.column_bias = static_cast<const T*>(q_.column_bias) + column_;
+    const auto vectors = static_cast<std::size_t>(ceil_div(columns_, k_.lanes)) - 1;
+    for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
+      t.a = static_cast<const T*>(q_.a) + (row_ + i) * q_.a_row + p * q_.a_col;
+      t.c = static_cast<T*>(q_.c) + (row_ + i) * q_.columns + column_;
+      k_.tile[std::min<int64_t>(k_.tile_rows, rows_ - i) - 1][vectors](t);
+    }
+  }
+
+  const Product& q_;
+  const Kernels<T>& k_;
+  const int64_t width_;
+  int64_t row_, rows_, column_, columns_;
+};
+
+template <class T>
+void multiply_typed(const Product& q) {
+  const Kernels<T>& k = kernels_of<T>(current_isa());
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors;
+  const int64_t tasks = ceil_div(q.rows, row_block) * ceil_div(q.columns, width);
+  const double work = static_cast<double>(q.rows) * static_cast<double>(q.columns) *
+                      static_cast<double>(q.depth);
+  // A transposed operand costs its elements once, however few rows use it.
+  const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
+  parallel_for(tasks, work / 8 + packing,
+               [&](int64_t task) { ProductTask<T>(q, k, task).run(); });
+}
+
+template <class T>
+void sum_channels_typed(const T* grad, int64_t images, int64_t channels, int64_t area, T* out) {
+  if (area == 1) {
+    std::fill_n(out, channels, T(0));
+    for (int64_t n = 0; n < images; ++n)
+      for (int64_t c = 0; c < channels; ++c) out[c] += grad[n * channels + c];
+    return;
+  }
+  const Kernels<T>& k = kernels_of<T>(current_isa());
+  const double work = static_cast<double>(images) * static_cast<double>(channels * area) / 2;
+  parallel_for(channels, work, [&](int64_t c) {
+    T sum = 0;
+    for (int64_t n = 0; n < images; ++n) sum += k.sum(grad + (n * channels + c) * area, area);
+    out[c] = sum;
+  });
+}
+
+}  // namespace
+
+void multiply(const Product& q, ElementType type) {
+  if (type == ElementType::f32) {
+    multiply_typed<float>(q);
+  } else {
+    multiply_typed<double>(q);
+  }
+}
+
+void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t area, void* out,
+                  ElementType type) {
+  if (type == ElementType::f32) {
+    sum_channels_typed(static_cast<const float*>(grad), images, channels, area,
+                       static_cast<float*>(out));
+  } else {
+    sum_channels_typed(static_cast<const double*>(grad), images, channels, area,
+                       static_cast<double*>(out));
+  }
+}
+
+}  // namespace pyconv

@@ -1,0 +1,147 @@
+#include "conv/packed_weight.hpp"
+#include "conv/plan.hpp"
+#include "python/arrays.hpp"
+#include "python/register.hpp"
+
+namespace pyconv {
+namespace {
+
+using Plan = std::shared_ptr<const ConvPlan>;
+
+ConvProblem problem_from(const std::vector<int64_t>& sizes) {
+  if (sizes.size() != 25) throw std::invalid_argument("sizes: expected 25 integers");
+  ConvProblem p{};
+  p.n = sizes[0];
+  p.c = sizes[1];
+  p.k = sizes[2];
+  p.groups = sizes[3];
+  std::size_t at = 4;
+  for (int64_t* field : {p.input, p.kernel, p.stride, p.dilation, p.pad_lo, p.pad_hi, p.output})
+    for (int i = 0; i < 3; ++i) field[i] = sizes[at++];
+  return p;
+}
+
+Direction direction_from(const std::string& name) {
+  if (name == "forward") return Direction::forward;
+  if (name == "input") return Direction::input;
+  if (name == "weight") return Direction::weight;
+  throw std::invalid_argument("direction: '" + name +
+                              "' is unknown; expected 'forward', 'input' or 'weight'");
+}
+
+Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes, int element_bytes,
+               const std::string& algorithm) {
+  if (element_bytes != 4 && element_bytes != 8)
+    throw std::invalid_argument("element_bytes: expected 4 or 8");
+  return make_plan(problem_from(sizes), direction_from(direction),
+                   static_cast<ElementType>(element_bytes), algorithm);
+}
+
+int64_t source_elements(const ConvProblem& p) { return p.n * p.c * pixels(p.input); }
+int64_t filter_elements(const ConvProblem& p) { return p.k * (p.c / p.groups) * taps_of(p); }
+int64_t result_elements(const ConvProblem& p) { return p.n * p.k * pixels(p.output); }
+
+// The weight is an array or a PackedWeight.
+void take_weight(const py::object& weight, const ConvPlan& plan, ConvArgs& args) {
+  const int64_t elements = filter_elements(plan.problem);
+  if (py::isinstance<PackedWeight>(weight)) {
+    const auto& packed = weight.cast<const PackedWeight&>();
+    if (packed.type() != plan.type || packed.elements() != elements)
+      throw std::invalid_argument("weight: the PackedWeight has another dtype or size");
+    args.packed = &packed;
+    args.other = packed.data();
+  } else {
+    args.other = read(weight.cast<py::array>(), plan.type, elements, "weight");
+  }
+}
+
+void run(const ConvPlan& plan, const ConvArgs& args) {
+  py::gil_scoped_release unlocked;
+  plan.algorithm->run(plan, args);
+}
+
+void forward(const Plan& plan, const py::array& x, const py::object& weight, const py::object& bias,
+             py::array out, bool relu) {
+  const ConvProblem& p = plan->problem;
+  if (plan->direction != Direction::forward) throw std::invalid_argument("not a forward plan");
+  ConvArgs args{};
+  args.source = read(x, plan->type, source_elements(p), "input");
+  take_weight(weight, *plan, args);
+  if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), plan->type, p.k, "bias");
+  args.out = write(out, plan->type, result_elements(p), "out");
+  args.relu = relu;
+  if (out.size()) run(*plan, args);
+}
+
+void input_gradient(const Plan& plan, const py::array& grad, const py::object& weight,
+                    py::array out) {
+  const ConvProblem& p = plan->problem;
+  if (plan->direction != Direction::input) throw std::invalid_argument("not an input plan");
+  ConvArgs args{};
+  args.source = read(grad, plan->type, result_elements(p), "grad_output");
+  take_weight(weight, *plan, args);
+  args.out = write(out, plan->type, source_elements(p), "out");
+  if (out.size()) run(*plan, args);
+}
+
+void weight_gradient(const Plan& plan, const py::array& x, const py::array& grad, py::array out) {
+  const ConvProblem& p = plan->problem;
+  if (plan->direction != Direction::weight) throw std::invalid_argument("not a weight plan");
+  ConvArgs args{};
+  args.source = read(x, plan->type, source_elements(p), "input");
+  args.other = read(grad, plan->type, result_elements(p), "grad_output");
+  args.out = write(out, plan->type, filter_elements(p), "out");
+  if (out.size()) run(*plan, args);
+}
+
+std::unique_ptr<PackedWeight> pack_array(const py::array& w) {
+  const ElementType type = element_type(w, "weight");
+  const void* data = read(w, type, w.size(), "weight");
+  return std::make_unique<PackedWeight>(data, w.size(), type);
+}
+
+// The packed copy itself, for operators that read a weight unpacked.
+py::array packed_array(const py::object& self) {
+  const auto& packed = self.cast<const PackedWeight&>();
+  const py::dtype type = packed.type() == ElementType::f32 ? py::dtype::of<float>()
+                                                           : py::dtype::of<double>();
+  py::array view(type, {packed.elements()}, {}, packed.data(), self);
+  py::detail::array_proxy(view.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  return view;
+}
+
+}  // namespace
+}  // namespace pyconv
+
+void register_conv(py::module_& m) {
+  using namespace pyconv;
+  py::class_<PackedWeight>(m, "PackedWeight")
+      .def(py::init(&pack_array), py::arg("weight"))
+      .def_property_readonly("array", [](const py::object& self) { return packed_array(self); });
+  py::class_<ConvPlan, std::shared_ptr<ConvPlan>>(m, "ConvPlan")
+      .def_property_readonly("algorithm", [](const ConvPlan& p) { return p.algorithm->name; })
+      .def_property_readonly("isa", [](const ConvPlan& p) { return p.isa->isa; })
+      .def_readonly("tasks", &ConvPlan::tasks)
+      .def_readonly("task_bytes", &ConvPlan::task_bytes)
+      .def_readonly("shared_bytes", &ConvPlan::shared_bytes)
+      .def_readonly("refusals", &ConvPlan::refusals);
+  m.def("conv_plan", [](const std::string& direction, const std::vector<int64_t>& sizes,
+                        int element_bytes, const std::string& algorithm) {
+    return std::const_pointer_cast<ConvPlan>(
+        plan_from(direction, sizes, element_bytes, algorithm));
+  }, py::arg("direction"), py::arg("sizes"), py::arg("element_bytes"), py::arg("algorithm"));
+  m.def("conv_algorithms", [](const std::string& direction) {
+    return algorithm_names(direction_from(direction));
+  }, py::arg("direction"));
+  m.def("conv_forward", [](const std::shared_ptr<ConvPlan>& plan, const py::array& x,
+                           const py::object& weight, const py::object& bias, py::array out,
+                           bool relu) { forward(plan, x, weight, bias, std::move(out), relu); });
+  m.def("conv_input", [](const std::shared_ptr<ConvPlan>& plan, const py::array& grad,
+                         const py::object& weight, py::array out) {
+    input_gradient(plan, grad, weight, std::move(out));
+  });
+  m.def("conv_weight", [](const std::shared_ptr<ConvPlan>& plan, const py::array& x,
+                          const py::array& grad, py::array out) {
+    weight_gradient(plan, x, grad, std::move(out));
+  });
+}

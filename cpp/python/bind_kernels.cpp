@@ -1,0 +1,93 @@
+// Leaf kernels of every usable instruction set, for tests and for the tile benchmark.
+#include <chrono>
+
+#include "core/cpu.hpp"
+#include "core/scratch.hpp"
+#include "conv/plan.hpp"
+#include "python/arrays.hpp"
+#include "python/register.hpp"
+
+namespace pyconv {
+namespace {
+
+const KernelTable& table_named(const std::string& isa) {
+  for (const KernelTable* table : usable_isas())
+    if (isa == table->isa) return *table;
+  throw std::invalid_argument("isa: '" + isa + "' is not usable here");
+}
+
+// c (rows, columns) = a (rows, depth) b (depth, columns), by one register tile.
+template <class T>
+void tile_product(const KernelTable& table, const py::array& a, const py::array& b, py::array c) {
+  const Kernels<T>& k = kernels_of<T>(table);
+  const auto type = static_cast<ElementType>(sizeof(T));
+  const int64_t rows = a.shape(0), depth = a.shape(1), columns = b.shape(1);
+  if (rows < 1 || rows > k.tile_rows || columns < 1 || columns > k.lanes * k.tile_vectors)
+    throw std::invalid_argument("a, b: larger than the register tile");
+  TileArgs<T> t{};
+  t.a = static_cast<const T*>(read(a, type, rows * depth, "a"));
+  t.a_row = depth;
+  t.a_col = 1;
+  t.b = static_cast<const T*>(read(b, type, depth * columns, "b"));
+  t.b_row = columns;
+  t.c = static_cast<T*>(write(c, type, rows * columns, "c"));
+  t.c_row = columns;
+  t.depth = depth;
+  t.columns = static_cast<int>(columns);
+  k.tile[rows - 1][ceil_div(columns, k.lanes) - 1](t);
+}
+
+// Seconds for `repeats` full tiles of the given depth, from panels in cache.
+template <class T>
+double time_tile(const KernelTable& table, int64_t depth, int64_t repeats) {
+  const Kernels<T>& k = kernels_of<T>(table);
+  const int64_t width = k.lanes * k.tile_vectors;
+  AlignedBuffer buffer;
+  const int64_t total = depth * (k.tile_rows + width) + k.tile_rows * width;
+  T* a = static_cast<T*>(buffer.reserve(static_cast<std::size_t>(total) * sizeof(T)));
+  for (int64_t i = 0; i < total; ++i) a[i] = T(1) / T(i % 7 + 1);
+  TileArgs<T> t{};
+  t.b = a;
+  t.b_row = width;
+  t.a = a + depth * width;
+  t.a_row = depth;
+  t.a_col = 1;
+  t.c = a + depth * (width + k.tile_rows);
+  t.c_row = width;
+  t.depth = depth;
+  t.columns = static_cast<int>(width);
+  const auto start = std::chrono::steady_clock::now();
+  for (int64_t r = 0; r < repeats; ++r) k.tile[k.tile_rows - 1][k.tile_vectors - 1](t);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+}  // namespace pyconv
+
+void register_kernels(py::module_& m) {
+  using namespace pyconv;
+  m.def("tile_product", [](const std::string& isa, const py::array& a, const py::array& b,
+                           py::array c) {
+    if (a.ndim() != 2 || b.ndim() != 2 || c.ndim() != 2 || a.shape(1) != b.shape(0))
+      throw std::invalid_argument("a, b, c: expected matrices that can be multiplied");
+    if (element_type(a, "a") == ElementType::f32) {
+      tile_product<float>(table_named(isa), a, b, std::move(c));
+    } else {
+      tile_product<double>(table_named(isa), a, b, std::move(c));
+    }
+  }, py::arg("isa"), py::arg("a"), py::arg("b"), py::arg("c"));
+  m.def("tile_shape", [](const std::string& isa, int element_bytes) {
+    const KernelTable& t = table_named(isa);
+    return element_bytes == 4
+               ? std::make_pair(t.f32.tile_rows, t.f32.lanes * t.f32.tile_vectors)
+               : std::make_pair(t.f64.tile_rows, t.f64.lanes * t.f64.tile_vectors);
+  }, py::arg("isa"), py::arg("element_bytes"));
+  m.def("time_tile", [](const std::string& isa, int element_bytes, int64_t depth,
+                        int64_t repeats) {
+    if (depth < 1 || depth > 65536 || repeats < 1)
+      throw std::invalid_argument("depth, repeats: out of range");
+    py::gil_scoped_release unlocked;
+    return element_bytes == 4 ? time_tile<float>(table_named(isa), depth, repeats)
+                              : time_tile<double>(table_named(isa), depth, repeats);
+  }, py::arg("isa"), py::arg("element_bytes"), py::arg("depth"), py::arg("repeats"));
+}

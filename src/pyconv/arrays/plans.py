@@ -1,0 +1,58 @@
+"""The cache of plans: normalising arguments and planning happen once for each way of calling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from pyconv import _core
+from pyconv.shapes import ConvProblem
+
+__all__ = ["cached", "clear", "hyper_key", "plan_for"]
+
+_LIMIT = 4096
+_entries: dict[Hashable, Any] = {}
+
+
+def clear() -> None:
+    """Forget every plan, as a change of instruction set needs."""
+    _entries.clear()
+
+
+def hyper_key(value: Any) -> Hashable:
+    """Return a key for a stride, padding or dilation, or None where it must not be cached.
+
+    ``1``, ``1.0`` and ``True`` are equal and hash alike but are not equally welcome, so anything
+    but an int and a str is represented by its text.
+    """
+    if type(value) is int or type(value) is str:
+        return value
+    if type(value) in (tuple, list) and len(value) <= 3:
+        return repr(value)
+    return None
+
+
+def cached(key: Hashable, make: Callable[[], Any]) -> Any:
+    """Return the entry of `key`, made by `make` on the first call; errors are not kept."""
+    try:
+        return _entries[key]
+    except KeyError:
+        entry = make()
+        if len(_entries) >= _LIMIT:
+            _entries.clear()
+        _entries[key] = entry
+        return entry
+
+
+def plan_for(
+    name: str, direction: str, problem: ConvProblem, itemsize: int, algorithm: str | None
+) -> _core.ConvPlan:
+    """Return a new plan; an unknown or refusing `algorithm` is a ValueError naming it."""
+    if algorithm is not None and not isinstance(algorithm, str):
+        raise TypeError(
+            f"{name}(): argument 'algorithm': expected a str or None, got {algorithm!r}"
+        )
+    try:
+        return _core.conv_plan(direction, problem.sizes, itemsize, algorithm or "")
+    except ValueError as error:
+        raise ValueError(f"{name}(): {error}") from None

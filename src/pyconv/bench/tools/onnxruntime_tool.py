@@ -1,0 +1,69 @@
+"""ONNX Runtime: a network of one node, whose weight is a constant and so packed once."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from pyconv.bench.jobs import Job
+from pyconv.bench.tools import NotOffered, Operands, Prepared
+from pyconv.bench.tools.onnx_model import one_node_model
+
+_threads = 1
+
+
+def prepare(job: Job, operands: Operands) -> Prepared:
+    """Return the call that is timed."""
+    if job.direction != "forward":
+        raise NotOffered("no gradients")
+    name, attributes = node(job)
+    model = one_node_model(
+        name, attributes, operands.input.shape, job.case.output, operands.weight
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return Prepared(
+        partial(session.run, None, {"x": operands.input}), lambda result: np.asarray(result[0])
+    )
+
+
+def node(job: Job) -> tuple[str, dict[str, Any]]:
+    """Return the operator of a job and its attributes in ONNX's words."""
+    case = job.case
+    if case.op == "relu":
+        return "Relu", {}
+    if case.op == "conv2d":
+        conv = case.conv_problem
+        return "Conv", {
+            "kernel_shape": conv.kernel[1:],
+            "strides": conv.stride[1:],
+            "dilations": conv.dilation[1:],
+            "pads": (*conv.pad_lo[1:], *conv.pad_hi[1:]),
+            "group": conv.groups,
+        }
+    if case.op not in ("max_pool2d", "avg_pool2d"):
+        raise NotOffered(f"no {case.op}")
+    pool = case.pool_problem
+    attributes: dict[str, Any] = {
+        "kernel_shape": pool.kernel,
+        "strides": pool.stride,
+        "pads": (*pool.pad_lo, *pool.pad_hi),
+        "ceil_mode": int(case.arguments.get("ceil_mode", False)),
+    }
+    if case.op == "max_pool2d":
+        return "MaxPool", attributes | {"dilations": pool.dilation}
+    if case.arguments.get("divisor_override") is not None:
+        raise NotOffered("no divisor_override")
+    include = int(case.arguments.get("count_include_pad", True))
+    return "AveragePool", attributes | {"count_include_pad": include}
+
+
+def set_threads(threads: int) -> None:
+    """Use so many threads in sessions made from now on."""
+    global _threads
+    _threads = threads

@@ -1,0 +1,107 @@
+"""One tool in a process of its own: requests come in on stdin, answers go out on stdout.
+
+A request is a pickled tuple of a name and its arguments; an answer is ``("ok", value)``,
+``("no", reason)`` where the tool does not offer a job, or ``("error", text)``.
+
+Run as ``python -m pyconv.bench.worker TOOL THREADS``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyconv.bench import tools
+from pyconv.bench.jobs import Job
+
+# A timed stretch is at least this long: the clock's own noise is then below one part in 1000.
+SHORTEST_STRETCH = 2e-3
+
+
+class Worker:
+    """Holds one tool and the job that it is ready to run."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        self.tool = tools.load(name)
+        self.tool.set_threads(threads)
+        self.call: Callable[[], Any] = lambda: None
+        self.estimate = 0.0
+
+    def version(self) -> str:
+        """Return the version of the tool."""
+        return tools.version(self.name)
+
+    def prepare(self, job: Job) -> tuple[tools.Array, float]:
+        """Make ready for a job; return its result and the seconds of the first warm call."""
+        prepared = self.tool.prepare(job, tools.operands(job))
+        begin = time.perf_counter()
+        result = prepared.array(prepared.call())
+        self.estimate = time.perf_counter() - begin
+        self.call = prepared.call
+        # A second call unless it would take long: the first also builds plans and touches memory.
+        if self.estimate < 0.5:
+            self.estimate = self.stretch(1)
+        return result, self.estimate
+
+    def judge(self, job: Job) -> tools.Array:
+        """Return the result of a job computed in float64."""
+        prepared = self.tool.prepare(job, tools.operands(job, np.float64))
+        return prepared.array(prepared.call())
+
+    def time(self, seconds: float) -> float:
+        """Call as often as fits into about so many seconds; return the seconds of one call."""
+        repeats = max(1, int(seconds / max(self.estimate, 1e-7)))
+        taken = self.stretch(repeats)
+        while taken * repeats < SHORTEST_STRETCH:
+            repeats *= 4
+            taken = self.stretch(repeats)
+        self.estimate = taken
+        return taken
+
+    def stretch(self, repeats: int) -> float:
+        """Return the mean seconds of so many calls in a row."""
+        call = self.call
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            call()
+        return (time.perf_counter() - begin) / repeats
+
+
+def serve(name: str, threads: int) -> None:
+    """Answer requests until stdin ends."""
+    # Ctrl-C reaches every process of the terminal; the parent sees to its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests = sys.stdin.buffer
+    # Answers keep stdout for themselves: what a library prints goes to stderr.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    worker: Worker | None = None
+    while True:
+        try:
+            request, *arguments = pickle.load(requests)
+        except EOFError:
+            return
+        answer: tuple[str, Any]
+        try:
+            if worker is None:
+                worker = Worker(name, threads)
+            answer = ("ok", getattr(worker, request)(*arguments))
+        except tools.NotOffered as reason:
+            answer = ("no", str(reason))
+        except Exception:
+            answer = ("error", traceback.format_exc())
+        pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,165 @@
+"""Small convolutions at the borders of what kernels handle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .case import Case
+
+#: Channel counts around the lane widths 4, 8, 16 and the tile sizes 6, 8, 14, 32, 48.
+_AROUND = (3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 31, 32, 33, 47, 48, 49)
+
+
+def _conv(
+    tag: str, name: str, shape: tuple[int, ...], weight: tuple[int, ...], **arguments: Any
+) -> Case:
+    op = f"conv{len(weight) - 2}d"
+    return Case(f"{tag}.{name}", op, shape, weight, arguments, frozenset([tag]))
+
+
+def _smoke(name: str, shape: tuple[int, ...], weight: tuple[int, ...], **arguments: Any) -> Case:
+    return _conv("smoke", name, shape, weight, **arguments)
+
+
+def _edge(name: str, shape: tuple[int, ...], weight: tuple[int, ...], **arguments: Any) -> Case:
+    return _conv("edge", name, shape, weight, **arguments)
+
+
+SMOKE = (
+    _smoke("3x3", (2, 5, 9, 11), (7, 5, 3, 3), padding=1),
+    _smoke("3x3.stride", (1, 6, 12, 10), (8, 6, 3, 3), stride=2, padding=1),
+    _smoke("5x5.valid", (1, 3, 14, 14), (6, 3, 5, 5)),
+    _smoke("1x1", (1, 24, 7, 9), (20, 24, 1, 1)),
+    _smoke("1x1.stride", (1, 10, 9, 9), (12, 10, 1, 1), stride=2),
+    _smoke("7x7.stem", (1, 3, 23, 23), (16, 3, 7, 7), stride=2, padding=3),
+    _smoke("depthwise", (2, 12, 10, 13), (12, 1, 3, 3), padding=1, groups=12),
+    _smoke("depthwise.stride", (1, 9, 13, 12), (9, 1, 3, 3), stride=2, padding=1, groups=9),
+    _smoke("groups", (1, 12, 8, 8), (18, 4, 3, 3), padding=1, groups=3),
+    _smoke("dilation", (1, 4, 13, 13), (5, 4, 3, 3), padding=2, dilation=2),
+    _smoke("unbatched", (4, 8, 8), (6, 4, 3, 3), padding=1),
+    _smoke("conv1d", (2, 5, 31), (6, 5, 4), stride=2, padding=1),
+    _smoke("conv3d", (1, 3, 6, 7, 8), (4, 3, 3, 3, 3), padding=1),
+)
+
+_GEOMETRY = (
+    _edge("one_of_all", (1, 1, 1, 1), (1, 1, 1, 1)),
+    _edge("one_pixel.3x3", (1, 3, 1, 1), (5, 3, 3, 3), padding=1),
+    _edge("one_pixel.full", (1, 2, 1, 1), (3, 2, 3, 3), padding="full"),
+    _edge("one_output", (1, 4, 5, 5), (6, 4, 5, 5)),
+    _edge("one_output.fc", (1, 16, 5, 5), (30, 16, 5, 5)),
+    _edge("one_row", (1, 3, 1, 40), (4, 3, 1, 5), padding=(0, 2)),
+    _edge("one_column", (1, 3, 40, 1), (4, 3, 5, 1), padding=(2, 0)),
+    _edge("pad_over_kernel", (1, 2, 4, 5), (3, 2, 3, 3), padding=5),
+    _edge("pad_over_input", (1, 2, 2, 3), (3, 2, 1, 1), padding=4, stride=3),
+    _edge("stride_over_kernel", (1, 3, 11, 13), (4, 3, 2, 2), stride=(3, 5)),
+    _edge("stride_over_input", (1, 3, 4, 4), (4, 3, 3, 3), stride=7, padding=1),
+    _edge("1x1.stride3.pad", (2, 3, 10, 11), (4, 3, 1, 1), stride=3, padding=1),
+    _edge("dilation.wide", (1, 2, 12, 17), (3, 2, 3, 3), dilation=(5, 7), padding=(1, 2)),
+    _edge("dilation.stride", (1, 3, 15, 16), (4, 3, 3, 2), stride=2, dilation=(2, 3), padding=2),
+    _edge("dilation.over_input", (1, 2, 3, 3), (2, 2, 3, 3), dilation=4, padding=4),
+    _edge("kernel.even", (2, 3, 8, 9), (4, 3, 2, 4), padding=1),
+    _edge("kernel.over_input", (1, 2, 3, 4), (3, 2, 7, 6), padding=4),
+    _edge("kernel.1x7", (1, 3, 6, 19), (4, 3, 1, 7), padding=(0, 3)),
+    _edge("kernel.7x1", (1, 3, 19, 6), (4, 3, 7, 1), padding=(3, 0)),
+    _edge("kernel.11x11", (1, 2, 24, 26), (3, 2, 11, 11), stride=4, padding=2),
+    _edge("asymmetric", (1, 3, 7, 8), (4, 3, 3, 3), padding=((0, 2), (3, 1))),
+    _edge("asymmetric.stride", (2, 3, 8, 7), (4, 3, 3, 4), stride=2, padding=((2, 0), (0, 3))),
+    _edge("same.even", (1, 2, 7, 8), (3, 2, 4, 2), padding="same"),
+    _edge("same.stride", (1, 3, 10, 9), (4, 3, 3, 5), padding="same", stride=(2, 3)),
+    _edge("same.stride_over_kernel", (1, 2, 11, 7), (3, 2, 2, 1), padding="same", stride=4),
+    _edge("same.dilation", (1, 2, 9, 9), (3, 2, 3, 3), padding="same", dilation=2),
+    _edge("valid", (1, 2, 9, 8), (3, 2, 3, 3), padding="valid"),
+    _edge("full", (1, 3, 6, 5), (4, 3, 3, 4), padding="full"),
+    _edge("full.stride.dilation", (1, 2, 6, 7), (3, 2, 3, 2), padding="full", stride=2, dilation=2),
+    _edge("rest_of_stride", (1, 3, 10, 12), (4, 3, 3, 3), stride=(3, 4)),
+    _edge("stride.pair", (2, 4, 9, 14), (5, 4, 3, 3), stride=(1, 3), padding=(1, 0)),
+    _edge("batch5", (5, 3, 6, 6), (4, 3, 3, 3), padding=1),
+    _edge("wide_image", (1, 1, 3, 131), (2, 1, 3, 3), padding=1),
+    _edge("deep_reduction", (1, 67, 5, 6), (9, 67, 3, 3), padding=1),
+    _edge("small_input_many_filters", (1, 3, 4, 4), (129, 3, 3, 3), padding=1),
+    _edge("unbatched.stride", (3, 9, 8), (5, 3, 3, 3), stride=2),
+)
+
+_CHANNELS = (
+    *(_edge(f"in{c}", (1, c, 5, 6), (5, c, 3, 3), padding=1) for c in _AROUND),
+    *(_edge(f"out{k}", (1, 4, 6, 5), (k, 4, 3, 3), padding=1) for k in _AROUND),
+    *(_edge(f"1x1.in{c}.out{c}", (1, c, 3, 7), (c, c, 1, 1)) for c in (1, 7, 17, 33, 65)),
+    *(_edge(f"width{w}", (1, 2, 3, w), (3, 2, 3, 3), padding=1) for w in _AROUND),
+    *(_edge(f"1x1.pixels{p}", (1, 5, 1, p), (6, 5, 1, 1)) for p in (1, 2, 15, 31, 47, 49, 97)),
+)
+
+_GROUPS = (
+    _edge("groups2", (2, 6, 7, 7), (4, 3, 3, 3), padding=1, groups=2),
+    _edge("groups.one_out_each", (1, 12, 6, 7), (3, 4, 3, 3), padding=1, groups=3),
+    _edge("groups.strided", (1, 8, 9, 9), (12, 2, 3, 3), stride=2, padding=1, groups=4),
+    _edge("groups.1x1", (1, 20, 5, 7), (30, 4, 1, 1), groups=5),
+    _edge("groups.1x1.stride", (2, 6, 7, 8), (9, 2, 1, 1), stride=2, groups=3),
+    _edge("groups.wide", (1, 34, 5, 5), (36, 17, 3, 3), padding=1, groups=2),
+    _edge("groups.unbatched", (6, 7, 7), (6, 3, 3, 3), groups=2),
+    _edge("depthwise.one", (1, 1, 6, 7), (1, 1, 3, 3), padding=1, groups=1),
+    _edge("depthwise.multiplier2", (2, 5, 8, 9), (10, 1, 3, 3), padding=1, groups=5),
+    _edge("depthwise.multiplier3.s2", (1, 4, 9, 9), (12, 1, 3, 3), stride=2, padding=1, groups=4),
+    _edge("depthwise.5x5", (1, 7, 11, 19), (7, 1, 5, 5), padding=2, groups=7),
+    _edge("depthwise.5x5.s2", (1, 6, 13, 18), (6, 1, 5, 5), stride=2, padding=2, groups=6),
+    _edge("depthwise.7x7", (1, 3, 12, 33), (3, 1, 7, 7), padding=3, groups=3),
+    _edge("depthwise.2x3", (1, 4, 7, 8), (4, 1, 2, 3), groups=4),
+    _edge("depthwise.1x1", (1, 6, 5, 7), (6, 1, 1, 1), groups=6),
+    _edge("depthwise.dilation", (1, 5, 13, 14), (5, 1, 3, 3), padding=2, dilation=2, groups=5),
+    _edge("depthwise.stride3", (1, 4, 13, 17), (4, 1, 3, 3), stride=3, groups=4),
+    _edge("depthwise.asymmetric", (1, 4, 8, 9), (4, 1, 3, 3), padding=((0, 1), (2, 0)), groups=4),
+    _edge("depthwise.pad_over_kernel", (1, 3, 4, 4), (3, 1, 3, 3), padding=4, groups=3),
+    _edge("depthwise.one_pixel", (2, 17, 1, 1), (17, 1, 3, 3), padding=1, groups=17),
+    *(
+        _edge(f"depthwise.width{w}", (1, 2, 4, w), (2, 1, 3, 3), padding=1, groups=2)
+        for w in (2, 7, 8, 9, 15, 16, 17, 31, 33, 47)
+    ),
+    *(
+        _edge(f"depthwise.s2.width{w}", (1, 2, 5, w), (2, 1, 3, 3), stride=2, padding=1, groups=2)
+        for w in (2, 7, 8, 16, 31, 33, 66)
+    ),
+)
+
+_RANKS = (
+    _edge("conv1d.one", (1, 1, 1), (1, 1, 1)),
+    _edge("conv1d.dilation", (2, 3, 40), (4, 3, 5), dilation=3, padding=6),
+    _edge("conv1d.depthwise", (1, 8, 37), (8, 1, 3), padding=1, groups=8),
+    _edge("conv1d.asymmetric", (1, 2, 17), (3, 2, 4), padding=((3, 0),), stride=3),
+    _edge("conv1d.unbatched", (3, 20), (4, 3, 3), padding="same"),
+    _edge("conv1d.pointwise", (2, 9, 21), (7, 9, 1)),
+    _edge("conv1d.audio", (1, 1, 400), (8, 1, 80), stride=4, padding=38),
+    _edge("conv3d.one", (1, 1, 1, 1, 1), (1, 1, 1, 1, 1)),
+    _edge("conv3d.stride", (1, 2, 7, 8, 9), (3, 2, 3, 2, 3), stride=(2, 1, 3), padding=(1, 0, 2)),
+    _edge("conv3d.dilation", (1, 2, 7, 6, 8), (3, 2, 2, 2, 2), dilation=(3, 2, 1)),
+    _edge("conv3d.groups", (2, 4, 4, 5, 6), (6, 2, 3, 3, 3), padding=1, groups=2),
+    _edge("conv3d.depthwise", (1, 5, 4, 6, 7), (5, 1, 3, 3, 3), padding=1, groups=5),
+    _edge("conv3d.pointwise", (1, 6, 3, 4, 5), (8, 6, 1, 1, 1)),
+    _edge("conv3d.2d_kernel", (1, 3, 4, 7, 7), (4, 3, 1, 3, 3), padding=(0, 1, 1)),
+    _edge(
+        "conv3d.asymmetric.same", (1, 2, 5, 6, 7), (3, 2, 2, 3, 4), padding="same", stride=(1, 2, 3)
+    ),
+    _edge("conv3d.unbatched", (2, 4, 5, 6), (3, 2, 3, 3, 3), padding="full"),
+)
+
+_EMPTY = (
+    _edge("batch0", (0, 3, 5, 6), (4, 3, 3, 3), padding=1),
+    _edge("batch0.1x1", (0, 3, 5, 6), (4, 3, 1, 1)),
+    _edge("batch0.depthwise", (0, 3, 5, 6), (3, 1, 3, 3), groups=3),
+    _edge("channels0", (2, 0, 5, 6), (4, 0, 3, 3), padding=1),
+    _edge("channels0.1x1.groups", (1, 0, 5, 6), (4, 0, 1, 1), groups=2),
+    _edge("channels0.unbatched", (0, 5, 6), (4, 0, 3, 3)),
+    _edge("filters0", (2, 3, 5, 6), (0, 3, 3, 3), padding=1),
+)
+
+#: Large enough that every loop over blocks (of filters, pixels, products) goes round again.
+_BLOCKS = (
+    _edge("blocks.3x3", (1, 115, 17, 19), (100, 115, 3, 3), padding=1),
+    _edge("blocks.pixels", (2, 3, 57, 71), (5, 3, 3, 3), padding=1),
+    _edge("blocks.filters", (1, 2, 5, 7), (1100, 2, 3, 3)),
+    _edge("blocks.products", (1, 1300, 2, 3), (18, 1300, 1, 2)),
+    _edge("blocks.1x1", (1, 600, 19, 21), (70, 600, 1, 1)),
+    _edge("blocks.1x1.pixels", (2, 6, 61, 67), (7, 6, 1, 1)),
+    _edge("blocks.groups", (1, 96, 11, 13), (80, 48, 3, 3), stride=2, padding=1, groups=2),
+    _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
+)
+
+EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_RANKS, *_EMPTY, *_BLOCKS)

@@ -1,0 +1,267 @@
+"""Calls whose right answer the reference knows, and whether a kernel gives that answer.
+
+The operands are float32 values in both dtypes, so that one answer in float64 serves both.  Where
+a result is a selection (maxima, ReLU) it must be equal; a sum may be off by the bound of its
+rounding errors, ``terms * eps * sum(abs(products))`` (Higham, Accuracy and Stability of Numerical
+Algorithms, section 3.1), which the reference gives when it is run on the absolute operands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pyconv import arrays, cases, reference
+
+Array = npt.NDArray[Any]
+
+# Roundings besides those of the products and sums: bias, division, joining partial sums.
+EXTRA_ROUNDINGS = 4
+
+#: rows, in_features, out_features: one of each, and sizes around lanes and tiles.
+LINEAR_SIZES = ((1, 1, 1), (3, 17, 5), (1, 300, 33), (33, 48, 65), (64, 400, 120))
+RELU_SIZES = (1, 7, 16, 33, 1000, 4099)
+
+
+class Probe(NamedTuple):
+    """One call with its right answer.
+
+    Attributes
+    ----------
+    operation
+        Its row in the table.
+    case
+        What was called, for messages.
+    call
+        Takes the operands in the dtype under test, and ``algorithm``.
+    operands
+        float64 arrays that hold float32 values.
+    expected
+        The right answer in float64.
+    magnitude
+        The answer for the absolute operands, or None if the result must be equal.
+    terms
+        Most products summed for one element.
+    direction
+        The list of algorithms that the call chooses from, or "" if there is no choice.
+    explain
+        Keyword arguments by which :func:`pyconv.explain` finds the plan of the call.
+    """
+
+    operation: str
+    case: str
+    call: Callable[..., Array]
+    operands: Sequence[Array]
+    expected: Array
+    magnitude: Array | None
+    terms: int
+    direction: str = ""
+    explain: dict[str, Any] = {}
+
+    def refuses(self, algorithm: str, dtype: npt.DTypeLike) -> bool:
+        """Return whether an algorithm declines this call."""
+        from pyconv import config
+
+        try:
+            config.explain(
+                **self.explain, direction=self.direction, dtype=dtype, algorithm=algorithm
+            )
+        except ValueError:
+            return True
+        return False
+
+    def share_of_bound(self, dtype: npt.DTypeLike, algorithm: str | None) -> float:
+        """Call, and return the largest error as a share of its bound: above 1 is wrong.
+
+        Raises
+        ------
+        AssertionError
+            If shape or dtype of the result are wrong.
+        """
+        operands = [array.astype(dtype) for array in self.operands]
+        extra = {"algorithm": algorithm} if algorithm else {}
+        result = self.call(*operands, **extra)
+        if result.shape != self.expected.shape or result.dtype != dtype:
+            raise AssertionError(
+                f"gave {result.dtype} {result.shape}, "
+                f"expected {np.dtype(dtype)} {self.expected.shape}"
+            )
+        if self.magnitude is None:
+            return 0.0 if np.array_equal(result, self.expected, equal_nan=True) else math.inf
+        info = np.finfo(dtype)
+        # The reference's own rounding counts as well; it shows when the dtype is float64.
+        eps = float(info.eps) + float(np.finfo(np.float64).eps)
+        bound = (self.terms + EXTRA_ROUNDINGS) * eps * np.abs(self.magnitude) + float(info.tiny)
+        error = np.abs(result.astype(np.float64) - self.expected)
+        return float(np.max(np.where(np.isnan(error), math.inf, error / bound), initial=0.0))
+
+
+def probes(tags: Sequence[str]) -> Iterator[Probe]:
+    """Yield every call for the cases with one of these tags."""
+    for case in cases.conv(*tags):
+        yield from conv_probes(case)
+    for case in cases.pool(*tags):
+        yield from pool_probes(case)
+    yield from linear_probes()
+    yield from relu_probes()
+
+
+def doubles(array: Array | None) -> Array:
+    """Return an operand of a case in float64."""
+    if array is None:
+        raise ValueError("the case has no such operand")
+    return array.astype(np.float64)
+
+
+def conv_probes(case: cases.Case) -> Iterator[Probe]:
+    """Yield the passes of a convolution: forward plain and with ReLU, and three gradients."""
+    x, w, b = map(doubles, case.operands(np.float32))
+    g = doubles(case.grad_output(np.float32))
+    problem = case.conv_problem
+    taps, pixels = math.prod(problem.kernel), math.prod(problem.output)
+    text = repr(case)
+    passes: tuple[tuple[str, str, Callable[..., Any], tuple[Array, ...], int], ...] = (
+        ("forward", case.op, lambda *xwb: xwb, (x, w, b), problem.reduction),
+        (
+            "input",
+            f"{case.op}_input",
+            lambda w, g: (case.input, w, g),
+            (w, g),
+            problem.k // problem.groups * taps,
+        ),
+        (
+            "weight",
+            f"{case.op}_weight",
+            lambda x, g: (x, case.weight, g),
+            (x, g),
+            problem.n * pixels,
+        ),
+    )
+    for direction, name, order, operands, terms in passes:
+        yield from conv_pass(case, direction, name, order, operands, terms)
+    if len(case.input) == case.rank + 2:
+        yield summed("conv bias", text, f"{case.op}_bias", (g,), problem.n * pixels)
+
+
+def conv_pass(
+    case: cases.Case,
+    direction: str,
+    name: str,
+    order: Callable[..., Any],
+    operands: tuple[Array, ...],
+    terms: int,
+) -> Iterator[Probe]:
+    """Yield one pass; ``order`` makes the positional arguments of the function from operands."""
+
+    def answer(module: Any, operands: Sequence[Array], **options: Any) -> Array:
+        result: Array = getattr(module, name)(*order(*operands), **case.arguments, **options)
+        return result
+
+    plain = Probe(
+        f"conv {direction}",
+        repr(case),
+        lambda *operands, **options: answer(arrays, operands, **options),
+        operands,
+        answer(reference, operands),
+        answer(reference, [np.abs(operand) for operand in operands]),
+        terms,
+        direction,
+        {"input": case.input, "weight": case.weight, **case.arguments},
+    )
+    yield plain
+    if direction == "forward":
+        yield plain._replace(
+            operation="conv forward, ReLU",
+            call=lambda *operands, **options: plain.call(*operands, **options, relu=True),
+            expected=np.maximum(plain.expected, 0),
+        )
+
+
+def summed(operation: str, text: str, name: str, operands: Sequence[Array], terms: int) -> Probe:
+    """Return the probe of a function without further arguments whose result is a sum."""
+    kernel, right = getattr(arrays, name), getattr(reference, name)
+    absolute = [np.abs(operand) for operand in operands]
+    return Probe(operation, text, kernel, operands, right(*operands), right(*absolute), terms)
+
+
+def pool_probes(case: cases.Case) -> Iterator[Probe]:
+    """Yield a pooling, for maxima their positions, and the gradient."""
+    x = doubles(case.operands(np.float32).input)
+    g = doubles(case.grad_output(np.float32))
+    options, text, window = case.arguments, repr(case), case.pool_problem.window
+    if case.op == "avg_pool2d":
+        yield Probe(
+            "avg pool forward",
+            text,
+            lambda x: arrays.avg_pool2d(x, **options),
+            (x,),
+            reference.avg_pool2d(x, **options),
+            reference.avg_pool2d(np.abs(x), **options),
+            window,
+        )
+        yield Probe(
+            "avg pool input",
+            text,
+            lambda g: arrays.avg_pool2d_backward(g, case.input, **options),
+            (g,),
+            reference.avg_pool2d_backward(g, case.input, **options),
+            reference.avg_pool2d_backward(np.abs(g), case.input, **options),
+            window,
+        )
+        return
+    largest, offsets = reference.max_pool2d_with_offsets(x, **options)
+    # Positions are compared as values: the call turns them into the dtype under test.
+    yield Probe(
+        "max pool forward", text, lambda x: arrays.max_pool2d(x, **options), (x,), largest, None, 1
+    )
+    yield Probe(
+        "max pool offsets",
+        text,
+        lambda x: arrays.max_pool2d_with_offsets(x, **options)[1].astype(x.dtype),
+        (x,),
+        offsets.astype(np.float64),
+        None,
+        1,
+    )
+    yield Probe(
+        "max pool input",
+        text,
+        lambda g: arrays.max_pool2d_backward(g, offsets, case.input, **options),
+        (g,),
+        reference.max_pool2d_backward(g, offsets, case.input, **options),
+        reference.max_pool2d_backward(np.abs(g), offsets, case.input, **options),
+        window,
+    )
+
+
+def linear_probes() -> Iterator[Probe]:
+    """Yield linear layers and their gradients."""
+    for rows, features, outputs in LINEAR_SIZES:
+        text = f"linear: input ({rows}, {features}), weight ({outputs}, {features})"
+        rng = np.random.default_rng(rows)
+        x, w, b, g = (
+            rng.standard_normal(shape).astype(np.float32).astype(np.float64)
+            for shape in ((rows, features), (outputs, features), (outputs,), (rows, outputs))
+        )
+        yield summed("linear forward", text, "linear", (x, w, b), features)
+        yield summed("linear input", text, "linear_input", (w, g), outputs)
+        yield summed("linear weight", text, "linear_weight", (x, g), rows)
+        yield summed("linear bias", text, "linear_bias", (g,), rows)
+
+
+def relu_probes() -> Iterator[Probe]:
+    """Yield ReLU and its gradient, with infinities and NaN among the values."""
+    for size in RELU_SIZES:
+        rng = np.random.default_rng(size)
+        x, g = rng.standard_normal((2, size)).astype(np.float32).astype(np.float64)
+        specials = (np.nan, np.inf, -np.inf, 0.0)
+        x[: min(size, len(specials))] = specials[:size]
+        text = f"relu: {size} values"
+        y = reference.relu(x)
+        yield Probe("ReLU forward", text, arrays.relu, (x,), y, None, 1)
+        right = reference.relu_backward(g, y)
+        yield Probe("ReLU input", text, arrays.relu_backward, (g, y), right, None, 1)

@@ -1,0 +1,149 @@
+"""Conv1d, Conv2d, Conv3d."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from pyconv import functional
+from pyconv.autograd import Array
+from pyconv.nn.checks import count, flag, float_dtype, per_axis
+from pyconv.nn.init import reset_layer
+from pyconv.nn.module import Module, Parameter
+from pyconv.tensor import Tensor
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+Size: TypeAlias = "int | tuple[int, ...]"
+Padding: TypeAlias = "str | int | tuple[int, ...] | tuple[tuple[int, int], ...]"
+
+
+class _Conv(Module):
+    """What the three have in common; a subclass names its rank and its function."""
+
+    rank: int
+    function: Callable[..., Any]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        self.in_channels = count(name, "in_channels", in_channels)
+        self.out_channels = count(name, "out_channels", out_channels)
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.rank)
+        self.stride = per_axis(name, "stride", stride, self.rank)
+        self.padding = _checked_padding(name, padding, self.rank)
+        self.dilation = per_axis(name, "dilation", dilation, self.rank)
+        self.groups = count(name, "groups", groups)
+        for argument, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % self.groups:
+                raise ValueError(
+                    f"{name}: {argument} is {channels}, expected a multiple of groups, {groups}"
+                )
+        kind = float_dtype(name, dtype)
+        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        self.weight = Parameter(np.zeros(shape, kind))
+        has_bias = flag(name, "bias", bias)
+        self.bias = Parameter(np.zeros(self.out_channels, kind)) if has_bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values: all within +-1 / sqrt(fan_in), as torch's."""
+        reset_layer(self.weight, self.bias)
+
+    def forward(self, input: Array | Tensor) -> Tensor:
+        result: Tensor = type(self).function(
+            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+        return result
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
+        )
+        ones = (1,) * self.rank
+        if self.padding not in ((0,) * self.rank, "valid"):
+            text += f", padding={self.padding}"
+        if self.dilation != ones:
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+def _checked_padding(name: str, padding: Any, rank: int) -> Padding:
+    if isinstance(padding, str):
+        if padding not in ("same", "valid", "full"):
+            raise ValueError(
+                f"{name}: padding is {padding!r}, expected 'same', 'valid', 'full', int or tuple"
+            )
+        return padding
+    if isinstance(padding, (tuple, list)) and any(isinstance(p, (tuple, list)) for p in padding):
+        if len(padding) != rank or not all(
+            isinstance(p, (tuple, list)) and len(p) == 2 for p in padding
+        ):
+            raise ValueError(f"{name}: padding is {padding!r}, expected {rank} pairs (low, high)")
+        return tuple(
+            (count(name, "padding", low, 0), count(name, "padding", high, 0))
+            for low, high in padding
+        )
+    return per_axis(name, "padding", padding, rank, least=0)
+
+
+class Conv1d(_Conv):
+    """``functional.conv1d`` with its weight and bias; the parameters are those of ``Conv2d``."""
+
+    rank = 1
+    function = staticmethod(functional.conv1d)
+
+
+class Conv2d(_Conv):
+    """``functional.conv2d`` with its weight and bias.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size, stride, dilation : int or pair of int
+    padding : int, pair, ((top, bottom), (left, right)), "same", "valid" or "full"
+    groups : int
+        Has to divide both channel counts.
+    bias : bool
+        Whether there is a bias.
+    dtype : dtype
+        float32 or float64; the input has to be of the same.
+
+    Attributes
+    ----------
+    weight : Parameter, (out_channels, in_channels / groups, KH, KW)
+    bias : Parameter, (out_channels,), or None
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    """
+
+    rank = 2
+    function = staticmethod(functional.conv2d)
+
+
+class Conv3d(_Conv):
+    """``functional.conv3d`` with its weight and bias; the parameters are those of ``Conv2d``."""
+
+    rank = 3
+    function = staticmethod(functional.conv3d)

@@ -1,0 +1,258 @@
+"""Module and Parameter.
+
+Parameters and child modules are ordinary attributes: a module finds them by looking through its
+own ``__dict__``. So there is no registry to keep in step, pickle and deepcopy need no help, and a
+subclass that assigns before ``super().__init__()`` works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyconv.autograd import Array
+from pyconv.tensor import Tensor
+
+__all__ = ["LoadedKeys", "Module", "Parameter"]
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that a module finds among its attributes and an optimiser updates.
+
+    Parameters
+    ----------
+    data : array_like
+        float32 or float64; an array is shared, not copied.
+    requires_grad : bool
+        False for a frozen parameter.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad)
+
+
+class LoadedKeys(NamedTuple):
+    """What ``load_state_dict`` found: both are empty when everything matched."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base class of layers and networks.
+
+    A subclass assigns parameters and other modules to attributes and defines ``forward``; calling
+    the module calls ``forward``.
+
+    Examples
+    --------
+    >>> from pyconv import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.conv = nn.Conv2d(1, 4, 3, padding=1)
+    ...     def forward(self, x):
+    ...         return self.conv(x)
+    >>> [name for name, _ in Net().named_parameters()]
+    ['conv.weight', 'conv.bias']
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no method forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = self.__dict__.get(name)
+        for kind in (Parameter, Module):
+            if isinstance(held, kind) and not (value is None or isinstance(value, kind)):
+                raise TypeError(
+                    f"{type(self).__name__}.{name}: got {type(value).__name__}, expected "
+                    f"{kind.__name__} or None (write new values into .data)"
+                )
+        super().__setattr__(name, value)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Make `module` a child under `name`: for names that only exist at run time.
+
+        Raises
+        ------
+        TypeError
+            If `module` is not a Module.
+        ValueError
+            If `name` is empty, has a dot, or is the name of something else already.
+        """
+        if not isinstance(module, Module):
+            raise TypeError(f"add_module: {name!r} is {type(module).__name__}, expected Module")
+        if not isinstance(name, str) or not name or "." in name:
+            raise ValueError(f"add_module: name is {name!r}, expected a string without dots")
+        if hasattr(self, name) and not isinstance(getattr(self, name), Module):
+            raise ValueError(f"add_module: {type(self).__name__} has another attribute {name!r}")
+        setattr(self, name, module)
+
+    # -- walking ---------------------------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Direct children with their names, in the order of assignment."""
+        for name, value in self.__dict__.items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """Direct children."""
+        for _, child in self.named_children():
+            yield child
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (under the name `prefix`) and all below it, each once."""
+        seen: set[int] = set()
+        for name, module in self._walk(prefix):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names; one that is shared comes once."""
+        seen: set[int] = set()
+        for name, parameter in self._slots(prefix):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, Module]]:
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child._walk(f"{prefix}.{name}" if prefix else name)
+
+    def _slots(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Every place that holds a parameter: a shared one comes under each of its names."""
+        for path, module in self._walk(prefix):
+            for name, value in module.__dict__.items():
+                if isinstance(value, Parameter):
+                    yield f"{path}.{name}" if path else name, value
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters under their dotted names: torch's keys and layouts.
+
+        They are copies, so a state dict that was kept does not change as training goes on.
+        """
+        return {name: parameter.data.copy() for name, parameter in self._slots()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
+        """Copy values into the parameters; dtypes are converted to the parameters'.
+
+        Everything is checked first: on an error no parameter has changed.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array_like
+            From ``state_dict()``, ``pyconv.load``, or a torch module (its CPU tensors are read).
+        strict : bool
+            Whether missing and unexpected keys are errors. Shapes always have to fit.
+
+        Returns
+        -------
+        LoadedKeys
+            The missing and the unexpected keys.
+
+        Raises
+        ------
+        TypeError
+            If a value is not an array of numbers.
+        ValueError
+            If a shape differs or, with `strict`, if a key is missing or unexpected.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict: state_dict is {type(state_dict).__name__}, expected a mapping"
+            )
+        slots = dict(self._slots())
+        missing = [name for name in slots if name not in state_dict]
+        unexpected = [str(name) for name in state_dict if name not in slots]
+        problems: list[str] = []
+        if strict and missing:
+            problems.append("missing keys: " + ", ".join(missing))
+        if strict and unexpected:
+            problems.append("unexpected keys: " + ", ".join(unexpected))
+        arrays: dict[str, Array] = {}
+        for name, parameter in slots.items():
+            if name in state_dict:
+                arrays[name] = array = _checked(name, state_dict[name])
+                if array.shape != parameter.shape:
+                    problems.append(f"{name}: shape {array.shape}, expected {parameter.shape}")
+        if problems:
+            owner = type(self).__name__
+            raise ValueError("\n  ".join([f"load_state_dict: does not fit {owner}:", *problems]))
+        for name, array in arrays.items():
+            slots[name].data[...] = array
+        return LoadedKeys(missing, unexpected)
+
+    def train(self: M, mode: bool = True) -> M:
+        """Set training mode here and below (it matters to Dropout); returns the module."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train: mode is {mode!r}, expected True or False")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Leave training mode here and below; returns the module."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Freeze (False) or free all parameters; returns the module."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def extra_repr(self) -> str:
+        """The arguments that ``repr`` shows."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        ]
+        extra = self.extra_repr()
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        body = "\n  ".join([extra, *lines] if extra else lines)
+        return f"{type(self).__name__}(\n  {body}\n)"
+
+
+def _checked(name: str, value: Any) -> Array:
+    array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"load_state_dict: {name} is {type(value).__name__} of dtype {array.dtype}, expected "
+            "an array of real numbers"
+        )
+    return array

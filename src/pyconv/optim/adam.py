@@ -1,0 +1,103 @@
+"""Adam."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyconv.autograd import Array
+from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.tensor import Tensor
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """Steps scaled by running means of the gradient and of its square.
+
+    Kingma and Ba, "Adam: a method for stochastic optimization" (2015); amsgrad from Reddi, Kale and
+    Kumar, "On the convergence of Adam and beyond" (2018).
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dicts with "params" and options
+    lr : float
+        Learning rate.
+    betas : (float, float)
+        Decay of the mean of the gradient and of its square, each in [0, 1).
+    eps : float
+        Added to the denominator.
+    weight_decay : float
+        weight_decay * p is added to the gradient.
+    amsgrad : bool
+        Divide by the largest mean square so far, not by the present one.
+    maximize : bool
+        Climb instead of descending.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit; NaN, infinities and negative numbers do not.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        for argument in ("lr", "eps", "weight_decay"):
+            check_number("Adam", argument, options[argument])
+        betas = options["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"Adam: betas is {betas!r}, expected two numbers")
+        for position, beta in enumerate(betas):
+            check_number("Adam", f"betas[{position}]", beta, below=1.0)
+
+    def update(self, tensor: Tensor, gradient: Array, options: Mapping[str, Any]) -> None:
+        first, second = options["betas"]
+        held = self.state.get(tensor)
+        if held is None:
+            held = self.state[tensor] = {
+                "step": 0,
+                "exp_avg": np.zeros_like(tensor.data),
+                "exp_avg_sq": np.zeros_like(tensor.data),
+            }
+        if options["maximize"]:
+            gradient = np.negative(gradient)
+        if options["weight_decay"]:
+            gradient = gradient + options["weight_decay"] * tensor.data
+        held["step"] += 1
+        mean, square = held["exp_avg"], held["exp_avg_sq"]
+        mean += (1.0 - first) * (gradient - mean)
+        square *= second
+        square += (1.0 - second) * (gradient * gradient)
+        if options["amsgrad"]:
+            largest = held.setdefault("max_exp_avg_sq", np.zeros_like(square))
+            square = np.maximum(largest, square, out=largest)
+        denominator = np.sqrt(square)
+        denominator /= math.sqrt(1.0 - second ** held["step"])
+        denominator += options["eps"]
+        rate = options["lr"] / (1.0 - first ** held["step"])
+        tensor.data -= rate * (mean / denominator)

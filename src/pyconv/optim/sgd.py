@@ -1,0 +1,89 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyconv.autograd import Array
+from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.tensor import Tensor
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """p -= lr * v, where v is the gradient, or with momentum v = momentum * v + gradient.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, or of dicts with "params" and options
+    lr : float
+        Learning rate.
+    momentum : float
+        Share of the last step that is kept. The first step takes the whole gradient.
+    dampening : float
+        With momentum, the gradient counts 1 - dampening from the second step on.
+    weight_decay : float
+        weight_decay * p is added to the gradient.
+    nesterov : bool
+        Take the gradient one step ahead; needs momentum and no dampening.
+    maximize : bool
+        Climb instead of descending.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit; NaN, infinities and negative numbers do not.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+            },
+        )
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        for argument in ("lr", "momentum", "dampening", "weight_decay"):
+            check_number("SGD", argument, options[argument])
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+            raise ValueError(
+                f"SGD: nesterov is True with momentum {options['momentum']} and dampening "
+                f"{options['dampening']}, expected momentum above 0 and no dampening"
+            )
+
+    def update(self, tensor: Tensor, gradient: Array, options: Mapping[str, Any]) -> None:
+        momentum = options["momentum"]
+        if options["maximize"]:
+            gradient = np.negative(gradient)
+        if options["weight_decay"]:
+            gradient = gradient + options["weight_decay"] * tensor.data
+        if momentum:
+            held = self.state.setdefault(tensor, {})
+            buffer = held.get("momentum_buffer")
+            if buffer is None:
+                buffer = held["momentum_buffer"] = np.array(gradient)
+            else:
+                buffer *= momentum
+                buffer += (1.0 - options["dampening"]) * gradient
+            gradient = gradient + momentum * buffer if options["nesterov"] else buffer
+        tensor.data -= options["lr"] * gradient

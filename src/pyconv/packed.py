@@ -1,0 +1,48 @@
+"""A weight that keeps its packed forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyconv import _core
+from pyconv.arrays.check import prepare
+
+__all__ = ["PackedWeight"]
+
+
+class PackedWeight:
+    """A weight packed once for each plan and reused; it may stand wherever a weight may.
+
+    The kernels read weights in panels of a few rows. For a plain array the panels are made, where
+    they are needed, in every call; a ``PackedWeight`` keeps them.
+
+    Parameters
+    ----------
+    weight
+        Array of float32 or float64. Its values are copied: a later write to it is not seen.
+
+    Raises
+    ------
+    TypeError
+        If `weight` is not an array of float32 or float64.
+    """
+
+    __slots__ = ("_native", "array", "dtype", "ndim", "shape")
+
+    def __init__(self, weight: npt.NDArray[Any]) -> None:
+        prepared = prepare("PackedWeight", "weight", weight)
+        self._native = _core.PackedWeight(prepared)
+        #: The packed copy as a read-only array of the original shape.
+        self.array: npt.NDArray[Any] = self._native.array.reshape(prepared.shape)
+        self.shape: tuple[int, ...] = prepared.shape
+        self.ndim: int = prepared.ndim
+        self.dtype: np.dtype[Any] = prepared.dtype
+
+    def __repr__(self) -> str:
+        return f"PackedWeight(shape={self.shape}, dtype={self.dtype})"
+
+    def __reduce__(self) -> tuple[type[PackedWeight], tuple[npt.NDArray[Any]]]:
+        return PackedWeight, (np.array(self.array),)

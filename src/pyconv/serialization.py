@@ -1,0 +1,93 @@
+"""``pyconv.save`` and ``pyconv.load``: named arrays in an .npz file, without pickle.
+
+The file is the one that ``numpy.savez`` writes and ``numpy.load`` reads. It is written here entry
+by entry because ``numpy.savez`` cannot hold an entry named "file".
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pyconv.autograd import Array
+from pyconv.tensor import Tensor
+
+__all__ = ["load", "save"]
+
+
+def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write named arrays, such as ``model.state_dict()``, to an .npz file.
+
+    The file appears under its name when it is complete; until then it is `path` with ".part"
+    behind it.
+
+    Parameters
+    ----------
+    state_dict : mapping of str to array_like or Tensor
+        Arrays of numbers or booleans; no nested mappings.
+    path : path-like
+        Taken as it is; the usual ending is ".npz".
+
+    Raises
+    ------
+    TypeError
+        If a key is not a string or a value is not an array of numbers.
+    """
+    arrays = {_checked_key(key): _checked_array(key, value) for key, value in state_dict.items()}
+    partial = os.fspath(path) + ".part"
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            for key, array in arrays.items():
+                with archive.open(key + ".npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def _checked_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"save: key {key!r} is {type(key).__name__}, expected str")
+    return key
+
+
+def _checked_array(key: str, value: Any) -> Array:
+    array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            f"save: value of {key!r} is {type(value).__name__} of dtype {array.dtype}, expected an "
+            "array of numbers"
+        )
+    return array
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read an .npz file into a dictionary of arrays; pickled objects are refused.
+
+    Parameters
+    ----------
+    path : path-like
+        A file written by ``pyconv.save`` or ``numpy.savez``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        In the order of the file; ``Module.load_state_dict`` takes it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not an .npz file, or holds pickled objects.
+    """
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb"):  # a missing file is a FileNotFoundError, not a bad one
+            raise ValueError(f"load: {os.fspath(path)!r} is not an .npz file")
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}

@@ -1,0 +1,131 @@
+"""The three passes of a convolution case, on the kernels or on the reference."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import pyconv
+from pyconv import reference
+from pyconv.cases import Case
+
+Array = npt.NDArray[Any]
+
+DTYPES = (np.float32, np.float64)
+DIRECTIONS = ("forward", "input", "weight")
+
+
+class Data(NamedTuple):
+    """Operands of all passes; `bias` is used by the forward pass only."""
+
+    x: Array
+    w: Array
+    bias: Array | None
+    g: Array
+
+    def map(self, function: Any) -> Data:
+        """Return the data with `function` applied to every array."""
+        return Data(*(None if array is None else function(array) for array in self))
+
+    def astype(self, dtype: npt.DTypeLike) -> Data:
+        """Return the data in another dtype."""
+        return self.map(lambda array: array.astype(dtype))
+
+
+def make(case: Case, dtype: npt.DTypeLike = np.float64, integers: bool = False) -> Data:
+    """Return the operands of `case`."""
+    x, w, bias = case.operands(dtype, integers)
+    assert w is not None
+    return Data(x, w, bias, case.grad_output(dtype, integers))
+
+
+def run(module: ModuleType, case: Case, direction: str, data: Data, **extra: Any) -> Array:
+    """Run one pass of `case` in `module`."""
+    x, w, bias, g = data
+    if direction == "forward":
+        result = getattr(module, case.op)(x, w, bias, **case.arguments, **extra)
+    elif direction == "input":
+        function = getattr(module, f"{case.op}_input")
+        result = function(case.input, w, g, **case.arguments, **extra)
+    else:
+        function = getattr(module, f"{case.op}_weight")
+        result = function(x, case.weight, g, **case.arguments, **extra)
+    assert isinstance(result, np.ndarray)
+    return result
+
+
+def result_shape(case: Case, direction: str) -> tuple[int, ...]:
+    """Return the shape of what a pass gives."""
+    return {"forward": case.output, "input": case.input, "weight": case.weight}[direction]
+
+
+def terms(case: Case, direction: str) -> int:
+    """Return the largest number of products summed for one element of the result."""
+    p = case.conv_problem
+    taps = int(np.prod(p.kernel))
+    if direction == "forward":
+        return p.reduction
+    return p.k // p.groups * taps if direction == "input" else p.n * int(np.prod(p.output))
+
+
+@lru_cache(maxsize=None)
+def exact(case: Case, direction: str, bias: bool = True) -> Array:
+    """Return the reference's result on small integers."""
+    data = make(case, integers=True)
+    result = run(reference, case, direction, data if bias else data._replace(bias=None))
+    result.flags.writeable = False
+    return result
+
+
+@lru_cache(maxsize=64)
+def rounded(case: Case, direction: str, dtype: npt.DTypeLike) -> tuple[Array, Array]:
+    """Return the reference's result on random data of `dtype`, and that of the absolute data."""
+    data = make(case, dtype).astype(np.float64)
+    return run(reference, case, direction, data), run(reference, case, direction, data.map(np.abs))
+
+
+def refusal(case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str) -> str | None:
+    """Return why `algorithm` cannot run a pass of `case`, or None if it can."""
+    try:
+        pyconv.explain(
+            case.input,
+            case.weight,
+            **case.arguments,
+            direction=direction,
+            dtype=dtype,
+            algorithm=algorithm,
+        )
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def willing(case: Case, direction: str, dtype: npt.DTypeLike) -> tuple[str, ...]:
+    """Return the algorithms that do not refuse a pass of `case`."""
+    names = pyconv.config.algorithms(direction)
+    return tuple(name for name in names if refusal(case, direction, dtype, name) is None)
+
+
+def by_torch(case: Case, data: Data) -> dict[str, Array]:
+    """Return torch's results of all passes, and of the gradient of the bias.
+
+    Skips the test where torch is missing or refuses the case.
+    """
+    torch = pytest.importorskip("torch")
+    if 0 in (*case.input, *case.weight):
+        pytest.skip("torch refuses empty arrays")
+    p = case.conv_problem
+    x, w, bias = (torch.from_numpy(array).requires_grad_() for array in data[:3])
+    # torch takes the padding of the last dimension first.
+    sides = [side for axis in (2, 1, 0) for side in (p.pad_lo[axis], p.pad_hi[axis])]
+    padded = torch.nn.functional.pad(x, sides[: 2 * case.rank])
+    others = {key: value for key, value in case.arguments.items() if key != "padding"}
+    y = getattr(torch.nn.functional, case.op)(padded, w, bias, **others)
+    y.backward(torch.from_numpy(data.g))
+    results = {"forward": y.detach(), "input": x.grad, "weight": w.grad, "bias": bias.grad}
+    return {key: value.numpy() for key, value in results.items()}
