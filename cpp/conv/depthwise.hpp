@@ -35,13 +35,18 @@ struct StripShape {
   int64_t rows, source_rows, columns, row_size;
 };
 
+// A row with a vector of slack, in whole vectors so that every row starts aligned.
+inline int64_t padded_row(int64_t columns, int lanes) {
+  return ceil_div(columns + lanes, lanes) * lanes;
+}
+
 // Source rows and columns under `rows` x `columns` outputs of a filter of the given extent.
 inline StripShape strip_shape(int64_t out_rows, int64_t out_columns, int64_t row_step,
                               int64_t column_step, int64_t row_extent, int64_t column_extent,
                               int lanes, int64_t element) {
   StripShape s{};
   s.columns = (out_columns - 1) * column_step + column_extent;
-  s.row_size = ceil_div(s.columns, column_step) + 2 * lanes;
+  s.row_size = padded_row(ceil_div(s.columns, column_step), lanes);
   s.rows = strip_rows(out_rows, row_step, row_extent, s.row_size * column_step, element);
   s.source_rows = (s.rows - 1) * row_step + row_extent;
   return s;

@@ -45,7 +45,7 @@ Shape shape_of(const ConvPlan& plan) {
   }
   const int lanes = kernels_of<T>(*plan.isa).lanes;
   s.columns = grid[2] + hi[2] - s.lo[2];
-  s.row_size = s.columns + 2 * lanes;
+  s.row_size = padded_row(s.columns, lanes);
   s.grid_rows = strip_rows(grid[1], 1, hi[1] - s.lo[1] + 1, s.row_size, sizeof(T));
   s.source_rows = s.grid_rows + hi[1] - s.lo[1];
   return s;

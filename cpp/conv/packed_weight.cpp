@@ -1,5 +1,6 @@
 #include "conv/packed_weight.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/parallel.hpp"
@@ -7,51 +8,74 @@
 namespace pyconv {
 namespace {
 
-// depth index = channel * taps + tap. Forward: a filter is contiguous over depth already.
+// Filters packed by one task: their panels of the data gradient are then contiguous pieces.
+constexpr int64_t filters_at_once = 16;
+
+// Forward: rows are filters, each contiguous over depth = (channel, tap).
 template <class T>
-void pack_forward_panel(const T* w, int64_t depth, int64_t rows, int64_t height, T* out) {
-  for (int64_t i = 0; i < height; ++i)
-    for (int64_t p = 0; p < depth; ++p) out[p * height + i] = i < rows ? w[i * depth + p] : T(0);
+void pack_filters(const ConvPlan& plan, const T* w, T* out) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t height = k.tile_rows, filters = p.k / p.groups;
+  const int64_t depth = p.c / p.groups * taps_of(p), panels = ceil_div(filters, height);
+  parallel_for(p.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
+               [&](int64_t task) {
+    const int64_t group = task / panels, row = task % panels * height;
+    k.transpose(w + (group * filters + row) * depth, depth, std::min(height, filters - row), depth,
+                out + task * height * depth, height, height);
+  });
 }
 
-// Data gradient: rows are input channels, depth runs over (filter, tap of this phase).
+// Data gradient: rows are input channels, depth = (filter, tap of the phase). One filter holds the
+// taps of all its channels, so a panel's share of it is a small matrix to transpose.
 template <class T>
-void pack_input_panel(const ConvPlan& plan, const ConvPhase& phase, const T* w, int64_t rows,
-                      int64_t height, T* out) {
+void pack_channels(const ConvPlan& plan, const ConvPhase& phase, const T* w, int64_t first,
+                   int64_t last, T* out) {
   const ConvProblem& p = plan.problem;
-  const int64_t taps = taps_of(p), channels = p.c / p.groups, filters = p.k / p.groups;
-  const int64_t used = static_cast<int64_t>(phase.taps.size());
-  for (int64_t f = 0; f < filters; ++f, w += channels * taps) {
-    for (int64_t t = 0; t < used; ++t, out += height) {
-      const T* in = w + phase.filter_tap[static_cast<std::size_t>(t)];
-      for (int64_t i = 0; i < height; ++i) out[i] = i < rows ? in[i * taps] : T(0);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t taps = taps_of(p), channels = p.c / p.groups, height = k.tile_rows;
+  const auto used = static_cast<int64_t>(phase.taps.size());
+  for (int64_t row = 0; row < channels; row += height) {
+    const int64_t rows = std::min(height, channels - row);
+    T* panel = out + (row * phase.depth) + first * used * height;
+    for (int64_t f = first; f < last; ++f, panel += used * height) {
+      const T* in = w + (f * channels + row) * taps;
+      if (used == taps) {
+        k.transpose(in, taps, rows, taps, panel, height, height);
+        continue;
+      }
+      for (int64_t t = 0; t < used; ++t)
+        for (int64_t i = 0; i < height; ++i)
+          panel[t * height + i] =
+              i < rows ? in[i * taps + phase.filter_tap[static_cast<std::size_t>(t)]] : T(0);
     }
   }
 }
 
 template <class T>
-void pack(const ConvPlan& plan, const T* w, T* out) {
+void pack_gradients(const ConvPlan& plan, const T* w, T* out) {
   const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
+  const int64_t filters = p.k / p.groups, channels = p.c / p.groups;
   const int64_t height = kernels_of<T>(*plan.isa).tile_rows;
-  const int64_t m = forward ? p.k / p.groups : p.c / p.groups;
-  const int64_t panels = ceil_div(m, height), taps = taps_of(p), channels = p.c / p.groups;
-  const int64_t filters = p.k / p.groups;
-  const int64_t per_phase = p.groups * panels;
+  const int64_t blocks = ceil_div(filters, filters_at_once), per_phase = p.groups * blocks;
   const auto tasks = static_cast<int64_t>(plan.phases.size()) * per_phase;
-  parallel_for(tasks, 4.0 * static_cast<double>(plan.packed_elements), [&](int64_t task) {
+  parallel_for(tasks, 2.0 * static_cast<double>(plan.packed_elements), [&](int64_t task) {
     const ConvPhase& phase = plan.phases[static_cast<std::size_t>(task / per_phase)];
-    const int64_t group = task % per_phase / panels, row = task % panels * height;
-    const int64_t rows = m - row < height ? m - row : height;
-    T* panel = out + phase.pack_offset + (task % per_phase) * height * phase.depth;
-    if (forward) {
-      const int64_t depth = channels * taps;
-      pack_forward_panel(w + (group * filters + row) * depth, depth, rows, height, panel);
-    } else {
-      pack_input_panel(plan, phase, w + (group * filters * channels + row) * taps, rows, height,
-                       panel);
-    }
+    const int64_t group = task % per_phase / blocks, first = task % blocks * filters_at_once;
+    const int64_t size = ceil_div(channels, height) * height * phase.depth;
+    pack_channels(plan, phase, w + group * filters * channels * taps_of(p), first,
+                  std::min(first + filters_at_once, filters),
+                  out + phase.pack_offset + group * size);
   });
+}
+
+template <class T>
+void pack(const ConvPlan& plan, const T* w, T* out) {
+  if (plan.direction == Direction::forward) {
+    pack_filters(plan, w, out);
+  } else {
+    pack_gradients(plan, w, out);
+  }
 }
 
 }  // namespace

@@ -21,6 +21,10 @@ struct Vec<float> {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane);
   }
   static Vec load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
+  // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  static Vec load_range(const float* p, int lo, int hi) {
+    return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
   float sum() const {
@@ -63,6 +67,9 @@ struct Vec<double> {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
   }
   static Vec load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
+  static Vec load_range(const double* p, int lo, int hi) {
+    return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
+  }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
   double sum() const {

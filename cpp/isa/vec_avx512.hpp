@@ -19,6 +19,10 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Mask first(int n) { return static_cast<Mask>((1u << n) - 1u); }
   static Vec load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+  // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  static Vec load_range(const float* p, int lo, int hi) {
+    return {_mm512_maskz_loadu_ps(static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
   float sum() const { return _mm512_reduce_add_ps(v); }
@@ -55,6 +59,9 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static Mask first(int n) { return static_cast<Mask>((1u << n) - 1u); }
   static Vec load_n(const double* p, int n) { return {_mm512_maskz_loadu_pd(first(n), p)}; }
+  static Vec load_range(const double* p, int lo, int hi) {
+    return {_mm512_maskz_loadu_pd(static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), v); }
   double sum() const { return _mm512_reduce_add_pd(v); }

@@ -23,9 +23,11 @@ struct Vec {
     for (int i = 0; i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
-  static Vec load_n(const T* p, int n) {
-    Vec r;
-    for (int i = 0; i < lanes; ++i) r.v[i] = i < n ? p[i] : T(0);
+  static Vec load_n(const T* p, int n) { return load_range(p, 0, n); }
+  // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  static Vec load_range(const T* p, int lo, int hi) {
+    Vec r = zero();
+    for (int i = lo; i < hi && i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
   void store(T* p) const {

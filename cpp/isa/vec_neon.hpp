@@ -17,8 +17,12 @@ struct Vec<float> {
   static Vec set(float s) { return {vdupq_n_f32(s)}; }
   static Vec load(const float* p) { return {vld1q_f32(p)}; }
   static Vec load_n(const float* p, int n) {
+    return load_range(p, 0, n);
+  }
+  // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  static Vec load_range(const float* p, int lo, int hi) {
     float t[4] = {0, 0, 0, 0};
-    for (int i = 0; i < n && i < 4; ++i) t[i] = p[i];
+    for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
   void store(float* p) const { vst1q_f32(p, v); }
@@ -54,8 +58,11 @@ struct Vec<double> {
   static Vec set(double s) { return {vdupq_n_f64(s)}; }
   static Vec load(const double* p) { return {vld1q_f64(p)}; }
   static Vec load_n(const double* p, int n) {
+    return load_range(p, 0, n);
+  }
+  static Vec load_range(const double* p, int lo, int hi) {
     double t[2] = {0, 0};
-    for (int i = 0; i < n && i < 2; ++i) t[i] = p[i];
+    for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
   void store(double* p) const { vst1q_f64(p, v); }

@@ -32,6 +32,47 @@ void depthwise_fixed(const DepthwiseArgs<T>& a) {
   }
 }
 
+// 3x3 with both row steps 1: R output rows share R + 2 source rows, 3 (R + 2) loads for 9 R products.
+template <class T, int R>
+int64_t depthwise_3x3_rows(const DepthwiseArgs<T>& a, int64_t y) {
+  constexpr int lanes = Vec<T>::lanes;
+  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
+  Vec<T> w[9];
+  for (int t = 0; t < 9; ++t) w[t] = Vec<T>::set(a.weights[t]);
+  for (; y + R <= a.rows; y += R) {
+    for (int64_t x = 0; x < a.columns; x += lanes) {
+      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
+      T* out = a.out + y * a.out_row + x;
+      Vec<T> s[R];
+      for (int r = 0; r < R; ++r)
+        s[r] = a.accumulate ? Vec<T>::load_n(out + r * a.out_row, n) : bias;
+      for (int row = 0; row < R + 2; ++row)
+        for (int c = 0; c < 3; ++c) {
+          const Vec<T> v = Vec<T>::load(a.taps[c] + (y + row) * a.source_row + x);
+          for (int r = 0; r < R; ++r)
+            if (row - r >= 0 && row - r < 3) s[r] = fma(w[(row - r) * 3 + c], v, s[r]);
+        }
+      for (int r = 0; r < R; ++r) {
+        if (a.relu) s[r] = select(le(s[r], zero), zero, s[r]);
+        if (n == lanes) {
+          s[r].store(out + r * a.out_row);
+        } else {
+          s[r].store_n(out + r * a.out_row, n);
+        }
+      }
+    }
+  }
+  return y;
+}
+
+template <class T>
+bool rows_shared(const DepthwiseArgs<T>& a) {
+  for (int c = 0; c < 3; ++c)
+    if (a.taps[3 + c] != a.taps[c] + a.source_row || a.taps[6 + c] != a.taps[3 + c] + a.source_row)
+      return false;
+  return true;
+}
+
 template <class T>
 void depthwise_any(const DepthwiseArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
@@ -55,7 +96,13 @@ template <class T>
 void depthwise(const DepthwiseArgs<T>& a) {
   switch (a.tap_count) {
     case 3: return depthwise_fixed<T, 3>(a);
-    case 9: return depthwise_fixed<T, 9>(a);
+    case 9:
+      if (rows_shared(a)) {
+        const int64_t done = depthwise_3x3_rows<T, 4>(a, 0);
+        depthwise_3x3_rows<T, 1>(a, done);
+        return;
+      }
+      return depthwise_fixed<T, 9>(a);
     default: return depthwise_any<T>(a);
   }
 }

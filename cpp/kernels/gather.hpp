@@ -4,94 +4,137 @@
 // of an image row, `step` apart; what lies outside the image is zero. Bounds are worked out once
 // per (tap, run) and used for every channel.
 #pragma once
-#include <string.h>
-
+#include "kernels/pad.hpp"
 #include "kernels/table.hpp"
 
 namespace {
 
+// One run of columns: `offset` in the row, grid position (d, h, w) .. (d, h, w + count - 1).
+struct Run {
+  int64_t offset, d, h, w, count;
+  bool whole_vectors;  // there is room in the row to write past the run's end
+};
+
+// Where columns lo .. hi - 1 of a run are read; the others are zero.
 template <class T>
-void copy_run(const T* in, int64_t step, int64_t count, T* out) {
+struct RunSource {
+  const T* in;  // of column 0, which may lie outside the image
+  int64_t lo, hi;
+};
+
+template <class T>
+RunSource<T> locate_run(const GatherArgs<T>& g, const Tap& tap, const Run& run) {
+  const int64_t d = run.d * g.step[0] + tap.d;
+  const int64_t h = run.h * g.step[1] + tap.h;
+  const int64_t w = run.w * g.step[2] + tap.w;
+  const int64_t step = g.step[2], left = g.size[2] - w;
+  if (d < 0 || d >= g.size[0] || h < 0 || h >= g.size[1] || left <= 0) return {g.image, 0, 0};
+  const int64_t lo = w >= 0 ? 0 : step == 1 ? -w : (-w + step - 1) / step;
+  int64_t hi = step == 1 ? left : (left + step - 1) / step;
+  if (hi > run.count) hi = run.count;
+  if (lo >= hi) return {g.image, 0, 0};
+  return {g.image + (d * g.size[1] + h) * g.size[2] + w, lo, hi};
+}
+
+// Rows of one tap: every tap_count-th row from the first that belongs to it.
+struct TapRows {
+  int64_t channel, count;
+};
+
+template <class T>
+TapRows rows_of_tap(const GatherArgs<T>& g, int64_t t) {
+  const int64_t first = g.row > t ? (g.row - t + g.tap_count - 1) / g.tap_count : 0;
+  const int64_t at = first * g.tap_count + t, end = g.row + g.rows;
+  return {first, at < end ? (end - at + g.tap_count - 1) / g.tap_count : 0};
+}
+
+// Step 1, at most V vectors: masks are set once and serve every channel.
+template <class T, int V>
+void copy_channels(const RunSource<T>& s, const GatherArgs<T>& g, const Run& run, int64_t channels,
+                   const T* in, T* out) {
   constexpr int lanes = Vec<T>::lanes;
-  if (step == 1) {
-    int64_t i = 0;
-    for (; i + lanes <= count; i += lanes) Vec<T>::load(in + i).store(out + i);
-    const int tail = static_cast<int>(count - i);
-    if (tail > 0) Vec<T>::load_n(in + i, tail).store_n(out + i, tail);
-  } else if (step == 2) {
-    for (int64_t i = 0; i < count; i += lanes) {
-      const int64_t left = count - i;
-      const int n = left < lanes ? static_cast<int>(left) : lanes;
+  const ptrdiff_t out_step = g.out_row * g.tap_count;
+  const int tail = static_cast<int>(run.count - (V - 1) * lanes);
+  const bool inside = s.lo == 0 && s.hi >= V * lanes;
+  int lo[V], hi[V];
+  for (int v = 0; v < V; ++v) {
+    lo[v] = clamp_lanes(s.lo - v * lanes, lanes);
+    hi[v] = clamp_lanes(s.hi - v * lanes, lanes);
+  }
+  for (int64_t c = 0; c < channels; ++c, in += g.channel_stride, out += out_step) {
+    for (int v = 0; v < V; ++v) {
+      const Vec<T> x = inside ? Vec<T>::load(in + v * lanes)
+                              : Vec<T>::load_range(in + v * lanes, lo[v], hi[v]);
+      if (v < V - 1 || run.whole_vectors) {
+        x.store(out + v * lanes);
+      } else {
+        x.store_n(out + v * lanes, tail);
+      }
+    }
+  }
+}
+
+template <class T>
+void copy_strided(const RunSource<T>& s, int64_t step, const Run& run, const T* in, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  for (; i < s.lo; ++i) out[i] = T(0);
+  if (step == 2) {
+    for (; i < s.hi; i += lanes) {
+      const int n = s.hi - i < lanes ? static_cast<int>(s.hi - i) : lanes;
       // The last value read is in[2 * (n - 1)]: never one past the run.
       const int reads = 2 * n - 1;
-      const int low = reads < lanes ? reads : lanes;
       const T* p = in + 2 * i;
-      const Vec<T> a = Vec<T>::load_n(p, low);
+      const Vec<T> a = Vec<T>::load_n(p, reads < lanes ? reads : lanes);
       const Vec<T> b = reads > lanes ? Vec<T>::load_n(p + lanes, reads - lanes) : Vec<T>::zero();
       even_lanes(a, b).store_n(out + i, n);
     }
   } else {
-    for (int64_t i = 0; i < count; ++i) out[i] = in[i * step];
+    for (; i < s.hi; ++i) out[i] = in[i * step];
   }
-}
-
-// One run of columns: `offset` in the row, grid position (d, h, w) .. (d, h, w + count - 1).
-struct Run {
-  int64_t offset, d, h, w, count;
-};
-
-// Columns lo .. hi - 1 of the run fall inside the image row for this tap.
-template <class T>
-const T* locate_run(const GatherArgs<T>& g, const Tap& tap, const Run& run, int64_t* lo,
-                    int64_t* hi) {
-  const int64_t d = run.d * g.step[0] + tap.d;
-  const int64_t h = run.h * g.step[1] + tap.h;
-  const int64_t w = run.w * g.step[2] + tap.w;
-  const bool inside = d >= 0 && d < g.size[0] && h >= 0 && h < g.size[1];
-  const int64_t step = g.step[2];
-  int64_t first = w >= 0 ? 0 : (-w + step - 1) / step;
-  int64_t last = w >= g.size[2] ? 0 : (g.size[2] - w + step - 1) / step;
-  if (last > run.count) last = run.count;
-  if (!inside || first >= last) {
-    *lo = *hi = 0;
-    return g.image;
-  }
-  *lo = first;
-  *hi = last;
-  return g.image + (d * g.size[1] + h) * g.size[2] + w + first * step;
+  for (i = s.hi > s.lo ? s.hi : s.lo; i < run.count; ++i) out[i] = T(0);
 }
 
 template <class T>
 void gather_run(const GatherArgs<T>& g, const Run& run) {
+  constexpr int lanes = Vec<T>::lanes;
   for (int64_t t = 0; t < g.tap_count; ++t) {
-    int64_t lo, hi;
-    const T* in = locate_run(g, g.taps[t], run, &lo, &hi);
-    const int64_t end = g.row + g.rows;
-    int64_t channel = g.row > t ? (g.row - t + g.tap_count - 1) / g.tap_count : 0;
-    in += channel * g.channel_stride;
-    T* out = g.out + (channel * g.tap_count + t - g.row) * g.out_row + run.offset;
-    for (int64_t r = channel * g.tap_count + t; r < end; r += g.tap_count) {
-      for (int64_t i = 0; i < lo; ++i) out[i] = T(0);
-      if (lo < hi) copy_run(in, g.step[2], hi - lo, out + lo);
-      for (int64_t i = hi; i < run.count; ++i) out[i] = T(0);
-      in += g.channel_stride;
-      out += g.out_row * g.tap_count;
+    const TapRows rows = rows_of_tap(g, t);
+    if (rows.count <= 0) continue;
+    const RunSource<T> s = locate_run(g, g.taps[t], run);
+    const T* in = s.in + rows.channel * g.channel_stride;
+    T* out = g.out + (rows.channel * g.tap_count + t - g.row) * g.out_row + run.offset;
+    if (g.step[2] != 1) {
+      for (int64_t c = 0; c < rows.count; ++c)
+        copy_strided(s, g.step[2], run, in + c * g.channel_stride,
+                     out + c * g.out_row * g.tap_count);
+    } else if (run.count <= lanes) {
+      copy_channels<T, 1>(s, g, run, rows.count, in, out);
+    } else if (run.count <= 2 * lanes) {
+      copy_channels<T, 2>(s, g, run, rows.count, in, out);
+    } else {
+      copy_channels<T, 3>(s, g, run, rows.count, in, out);
     }
   }
 }
 
 template <class T>
 void gather(const GatherArgs<T>& g) {
+  constexpr int lanes = Vec<T>::lanes;
   const int64_t width = g.grid[2], plane = g.grid[1] * g.grid[2];
   int64_t done = 0;
   while (done < g.columns) {
     const int64_t j = g.column + done;
-    Run run{done, j / plane, j % plane / width, j % width, 0};
+    Run run{done, j / plane, j % plane / width, j % width, 0, false};
     run.count = width - run.w;
+    if (run.count > 3 * lanes) run.count = 3 * lanes;
     if (run.count > g.columns - done) run.count = g.columns - done;
+    const int64_t vectors = (run.count + lanes - 1) / lanes;
+    run.whole_vectors = done + vectors * lanes <= g.out_row;
     gather_run(g, run);
     done += run.count;
   }
+  // Last: the run before may have written past its end.
   if (g.width > g.columns)
     for (int64_t r = 0; r < g.rows; ++r)
       for (int64_t j = g.columns; j < g.width; ++j) g.out[r * g.out_row + j] = T(0);

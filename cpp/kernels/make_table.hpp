@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/depthwise.hpp"
 #include "kernels/gather.hpp"
+#include "kernels/pad.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
 
@@ -32,7 +33,7 @@ constexpr Kernels<T> make_kernels() {
   fill_tiles<T, tile_rows>(k);
   k.gather = &gather<T>;
   k.transpose = &transpose_matrix<T>;
-  k.split_row = &split_row<T>;
+  k.pad = &pad_strip<T>;
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;

@@ -45,6 +45,18 @@ struct GatherArgs {
   int64_t width;  // columns written: those past `columns` become zero
 };
 
+// A strip of one plane with its zero border, split by column step:
+// out[(row * step + residue) * row_size + i] = padded[row][i * step + residue].
+template <class T>
+struct PadArgs {
+  const T* plane;
+  int64_t height, width;            // of the plane
+  int64_t first_row, first_column;  // of the strip in the plane, negative in the border
+  int64_t rows, columns, step;
+  T* out;
+  int64_t row_size;  // at least ceil(columns / step) + a vector: whole vectors are written
+};
+
 // Several output rows of one plane: out[y][x] = bias + sum over taps of weight * source.
 template <class T>
 struct DepthwiseArgs {
@@ -79,8 +91,7 @@ struct Kernels {
   // out[p * out_row + i] = in[i * in_row + p] for i < rows, p < depth; zero for rows <= i < width.
   void (*transpose)(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                     ptrdiff_t out_row, int64_t width);
-  // Splits a row into its residues modulo step: out[r * out_step + i] = in[i * step + r].
-  void (*split_row)(const T* in, int64_t count, int64_t step, T* out, ptrdiff_t out_step);
+  void (*pad)(const PadArgs<T>&);
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);

@@ -1,4 +1,4 @@
-// Layout changes: matrix transposition into panels, and the split of a row by stride.
+// Matrix transposition into panels, by blocks of lanes x lanes held in registers.
 #pragma once
 #include "kernels/table.hpp"
 
@@ -20,24 +20,6 @@ void transpose_matrix(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth
       for (int r = 0; r < deep; ++r) block[r].store_n(out + (p + r) * out_row + i, wide);
     }
   }
-}
-
-template <class T>
-void split_row(const T* in, int64_t count, int64_t step, T* out, ptrdiff_t out_step) {
-  if (step == 1) {
-    for (int64_t i = 0; i < count; ++i) out[i] = in[i];
-    return;
-  }
-  constexpr int lanes = Vec<T>::lanes;
-  int64_t i = 0;
-  if (step == 2) {
-    for (; 2 * i + 2 * lanes <= count; i += lanes) {
-      const Vec<T> a = Vec<T>::load(in + 2 * i), b = Vec<T>::load(in + 2 * i + lanes);
-      even_lanes(a, b).store(out + i);
-      odd_lanes(a, b).store(out + out_step + i);
-    }
-  }
-  for (int64_t x = i * step; x < count; ++x) out[x % step * out_step + x / step] = in[x];
 }
 
 }  // namespace

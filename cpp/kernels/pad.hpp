@@ -1,0 +1,70 @@
+// A strip of a plane with its zero border, split by column step, so that every filter tap of every
+// stride becomes a contiguous run of reads.
+#pragma once
+#include "kernels/table.hpp"
+
+namespace {
+
+inline int clamp_lanes(int64_t at, int lanes) {
+  return at < 0 ? 0 : at > lanes ? lanes : static_cast<int>(at);
+}
+
+// Columns lo .. hi - 1 of the strip lie in the image; `in` is where column 0 would be. Masks are
+// needed only where a vector touches the border.
+template <class T>
+void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (int64_t x = 0; x < columns; x += lanes) {
+    if (x >= lo && x + lanes <= hi) {
+      Vec<T>::load(in + x).store(out + x);
+    } else {
+      const int l = clamp_lanes(lo - x, lanes), h = clamp_lanes(hi - x, lanes);
+      Vec<T>::load_range(in + x, l, h).store(out + x);
+    }
+  }
+}
+
+template <class T>
+void pad_row_by_two(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (int64_t x = 0; x < columns; x += 2 * lanes) {
+    Vec<T> a, b;
+    if (x >= lo && x + 2 * lanes <= hi) {
+      a = Vec<T>::load(in + x);
+      b = Vec<T>::load(in + x + lanes);
+    } else {
+      const int64_t l = lo - x, h = hi - x;
+      a = Vec<T>::load_range(in + x, clamp_lanes(l, lanes), clamp_lanes(h, lanes));
+      b = Vec<T>::load_range(in + x + lanes, clamp_lanes(l - lanes, lanes),
+                             clamp_lanes(h - lanes, lanes));
+    }
+    even_lanes(a, b).store(out + x / 2);
+    odd_lanes(a, b).store(out + size + x / 2);
+  }
+}
+
+template <class T>
+void pad_strip(const PadArgs<T>& a) {
+  int64_t lo = a.first_column < 0 ? -a.first_column : 0;
+  if (lo > a.columns) lo = a.columns;
+  int64_t hi = a.width - a.first_column;
+  if (hi > a.columns) hi = a.columns;
+  if (hi < lo) hi = lo;
+  for (int64_t r = 0; r < a.rows; ++r) {
+    T* out = a.out + r * a.row_size * a.step;
+    const int64_t y = a.first_row + r;
+    const bool inside = y >= 0 && y < a.height && lo < hi;
+    const T* in = inside ? a.plane + y * a.width + a.first_column : a.plane;
+    const int64_t from = inside ? lo : 0, to = inside ? hi : 0;
+    if (a.step == 1) {
+      pad_row(in, from, to, a.columns, out);
+    } else if (a.step == 2) {
+      pad_row_by_two(in, from, to, a.columns, out, a.row_size);
+    } else {
+      for (int64_t x = 0; x < a.columns; ++x)
+        out[x % a.step * a.row_size + x / a.step] = x >= from && x < to ? in[x] : T(0);
+    }
+  }
+}
+
+}  // namespace
