@@ -99,6 +99,16 @@ inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) 
   return {_mm256_blendv_pd(no.v, yes.v, m)};
 }
 
+// Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
+template <class T>
+inline void hold(Vec<T>& a) {
+#if defined(__GNUC__)
+  __asm__("" : "+x"(a.v));
+#else
+  (void)a;
+#endif
+}
+
 // Even and odd lanes of the 2 * lanes values a, b: the split that stride 2 needs.
 inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
   const __m256 s = _mm256_shuffle_ps(a.v, b.v, 0x88);

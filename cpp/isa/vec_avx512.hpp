@@ -88,6 +88,16 @@ inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) 
   return {_mm512_mask_blend_pd(m, no.v, yes.v)};
 }
 
+// Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
+template <class T>
+inline void hold(Vec<T>& a) {
+#if defined(__GNUC__)
+  __asm__("" : "+v"(a.v));
+#else
+  (void)a;
+#endif
+}
+
 // Even and odd lanes of the 2 * lanes values a, b: the split that stride 2 needs.
 inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) {
   const __m512i i = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);

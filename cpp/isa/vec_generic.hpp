@@ -95,6 +95,10 @@ inline Vec<T> select(typename Vec<T>::Mask m, Vec<T> yes, Vec<T> no) {
   return no;
 }
 
+// Nothing to hold: the compiler decides where these arrays live.
+template <class T>
+inline void hold(Vec<T>&) {}
+
 // Even and odd lanes of the 2 * lanes values a, b: the split that stride 2 needs.
 template <class T>
 inline Vec<T> even_lanes(Vec<T> a, Vec<T> b) {

@@ -90,6 +90,16 @@ inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) 
   return {vbslq_f64(m, yes.v, no.v)};
 }
 
+// Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
+template <class T>
+inline void hold(Vec<T>& a) {
+#if defined(__GNUC__)
+  __asm__("" : "+w"(a.v));
+#else
+  (void)a;
+#endif
+}
+
 // Even and odd lanes of the 2 * lanes values a, b: the split that stride 2 needs.
 inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) { return {vuzp1q_f32(a.v, b.v)}; }
 inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) { return {vuzp2q_f32(a.v, b.v)}; }

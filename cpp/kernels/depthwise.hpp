@@ -32,32 +32,49 @@ void depthwise_fixed(const DepthwiseArgs<T>& a) {
   }
 }
 
-// 3x3 with both row steps 1: R output rows share R + 2 source rows, 3 (R + 2) loads for 9 R products.
+// Source row `Row` of a block: each of its three shifted vectors serves up to three output rows.
+// A recursion, because compilers do not reliably unroll a loop with conditions, and a rolled loop
+// keeps weights and sums in memory.
+template <class T, int R, int Row>
+inline void add_source_rows(const T* const (&in)[3], ptrdiff_t source_row, const Vec<T> (&w)[9],
+                            Vec<T> (&s)[R]) {
+  for (int c = 0; c < 3; ++c) {
+    Vec<T> v = Vec<T>::load(in[c] + Row * source_row);
+    hold(v);
+    if constexpr (Row < R) s[Row] = fma(w[c], v, s[Row]);
+    if constexpr (Row >= 1 && Row - 1 < R) s[Row - 1] = fma(w[3 + c], v, s[Row - 1]);
+    if constexpr (Row >= 2) s[Row - 2] = fma(w[6 + c], v, s[Row - 2]);
+  }
+  if constexpr (Row < R + 1) add_source_rows<T, R, Row + 1>(in, source_row, w, s);
+}
+
+// 3x3 with both row steps 1: R output rows share R + 2 source rows, 3 (R + 2) loads for 9 R
+// products. Every output adds its taps in row order, whatever R: a block is no seam.
 template <class T, int R>
 int64_t depthwise_3x3_rows(const DepthwiseArgs<T>& a, int64_t y) {
   constexpr int lanes = Vec<T>::lanes;
   const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
+  const ptrdiff_t source_row = a.source_row, out_row = a.out_row;
+  const int64_t columns = a.columns;
+  const bool accumulate = a.accumulate, relu = a.relu;
   Vec<T> w[9];
   for (int t = 0; t < 9; ++t) w[t] = Vec<T>::set(a.weights[t]);
   for (; y + R <= a.rows; y += R) {
-    for (int64_t x = 0; x < a.columns; x += lanes) {
-      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
-      T* out = a.out + y * a.out_row + x;
+    const T* in[3] = {a.taps[0] + y * source_row, a.taps[1] + y * source_row,
+                      a.taps[2] + y * source_row};
+    T* out = a.out + y * out_row;
+    for (int64_t x = 0; x < columns; x += lanes, out += lanes) {
+      const int n = columns - x < lanes ? static_cast<int>(columns - x) : lanes;
       Vec<T> s[R];
-      for (int r = 0; r < R; ++r)
-        s[r] = a.accumulate ? Vec<T>::load_n(out + r * a.out_row, n) : bias;
-      for (int row = 0; row < R + 2; ++row)
-        for (int c = 0; c < 3; ++c) {
-          const Vec<T> v = Vec<T>::load(a.taps[c] + (y + row) * a.source_row + x);
-          for (int r = 0; r < R; ++r)
-            if (row - r >= 0 && row - r < 3) s[r] = fma(w[(row - r) * 3 + c], v, s[r]);
-        }
+      for (int r = 0; r < R; ++r) s[r] = accumulate ? Vec<T>::load_n(out + r * out_row, n) : bias;
+      add_source_rows<T, R, 0>(in, source_row, w, s);
+      for (int c = 0; c < 3; ++c) in[c] += lanes;
       for (int r = 0; r < R; ++r) {
-        if (a.relu) s[r] = select(le(s[r], zero), zero, s[r]);
+        if (relu) s[r] = select(le(s[r], zero), zero, s[r]);
         if (n == lanes) {
-          s[r].store(out + r * a.out_row);
+          s[r].store(out + r * out_row);
         } else {
-          s[r].store_n(out + r * a.out_row, n);
+          s[r].store_n(out + r * out_row, n);
         }
       }
     }
