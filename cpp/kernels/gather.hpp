@@ -19,7 +19,10 @@ void copy_run(const T* in, int64_t step, int64_t count, T* out) {
     const int tail = static_cast<int>(count - i);
     if (tail > 0) Vec<T>::load_n(in + i, tail).store_n(out + i, tail);
   } else if (step == 2) {
-    for (int64_t i = 0; i < count; i += lanes) {
+    int64_t i = 0;
+    for (; i + lanes < count; i += lanes)
+      even_lanes(Vec<T>::load(in + 2 * i), Vec<T>::load(in + 2 * i + lanes)).store(out + i);
+    for (; i < count; i += lanes) {
       const int64_t left = count - i;
       const int n = left < lanes ? static_cast<int>(left) : lanes;
       // The last value read is in[2 * (n - 1)]: never one past the run.
