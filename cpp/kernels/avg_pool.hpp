@@ -62,10 +62,10 @@ void avg_backward(const PoolArgs<T>& a) {
         continue;
       }
       scaled_rows(a, grad, first, last, row + c.lead);
-      spread_row(a, parts, out, [&](int64_t j, int64_t element) {
+      spread_row(a, parts, out, [&](const PoolPart& part, int64_t element) {
         const T* at = row + c.lead + element;
         Vec<T> sum = Vec<T>::load(at);
-        for (int64_t m = 1; m < c.part[j].taps; ++m)
+        for (int64_t m = 1; m < part.taps; ++m)
           sum = add(sum, Vec<T>::load(at - m * c.shift));
         return sum;
       });

@@ -163,38 +163,61 @@ void pool_forward(const PoolArgs<T>& a, const F& finish) {
   }
 }
 
-// Puts the parts of a row, each contiguous at parts + j * part_size, back in their columns.
-template <class T>
-void merge_parts(const PoolColumns& c, const T* parts, int64_t step, int64_t width, T* out) {
-  if (step == 2 && c.parts == 2) {
-    const T* even = parts + (c.part[0].column == 0 ? 0 : c.part_size);
-    const T* odd = parts + (c.part[0].column == 0 ? c.part_size : 0);
-    const int64_t pairs = width / 2;
-    for (int64_t i = 0; i < pairs; ++i) {
-      out[2 * i] = even[i];
-      out[2 * i + 1] = odd[i];
-    }
-    if (width % 2) out[width - 1] = even[pairs];
-    return;
+// Writes the elements that even and odd columns in turn get: f(x) sets the vectors for columns
+// 2 * x, 2 * x + 2, ... and 2 * x + 1, 2 * x + 3, ...
+template <class T, class F>
+void merge_two(int64_t width, T* out, const F& f) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> even, odd, low, high;
+  int64_t x = 0;
+  for (; x + 2 * lanes <= width; x += 2 * lanes) {
+    f(x / 2, even, odd);
+    interleave(even, odd, low, high);
+    low.store(out + x);
+    high.store(out + x + lanes);
   }
-  if (c.parts < step) fill_values(out, width, T(0));
-  for (int64_t j = 0; j < c.parts; ++j)
-    for (int64_t i = 0; i < c.part[j].count; ++i)
-      out[c.part[j].column + i * step] = parts[j * c.part_size + i];
+  if (x == width) return;
+  f(x / 2, even, odd);
+  interleave(even, odd, low, high);
+  const int left = static_cast<int>(width - x);
+  if (left < lanes) {
+    low.store_n(out + x, left);
+  } else {
+    low.store(out + x);
+    high.store_n(out + x + lanes, left - lanes);
+  }
 }
 
-// One row of the gradient of the image: sum(part, element) is the vector at that element.
+// One row of the gradient of the image: sum(part, element) is the vector at that element of it.
 template <class T, class F>
 void spread_row(const PoolArgs<T>& a, T* parts, T* out, const F& sum) {
   const PoolColumns& c = *a.columns;
   const int64_t step = a.problem->stride[1], width = a.problem->input[1];
-  for (int64_t j = 0; j < c.parts; ++j) {
-    const int64_t element = c.part[j].element;
-    T* to = step == 1 ? out : parts + j * c.part_size;
-    over_row<T>(c.part[j].count,
-                [&](int64_t i, auto part) { store(sum(j, element + i), to + i, part); });
+  if (step == 1) {
+    const int64_t element = c.part[0].element;
+    over_row<T>(width, [&](int64_t x, auto part) {
+      store(sum(c.part[0], element + x), out + x, part);
+    });
+    return;
   }
-  if (step != 1) merge_parts(c, parts, step, width, out);
+  if (step == 2 && c.parts == 2) {
+    const bool swapped = c.part[0].column != 0;
+    const PoolPart &first = c.part[swapped], &second = c.part[!swapped];
+    merge_two<T>(width, out, [&](int64_t x, Vec<T>& even, Vec<T>& odd) {
+      even = sum(first, first.element + x);
+      odd = sum(second, second.element + x);
+    });
+    return;
+  }
+  // Columns that no tap reaches belong to no part.
+  if (c.parts < step) fill_values(out, width, T(0));
+  for (int64_t j = 0; j < c.parts; ++j) {
+    const PoolPart& p = c.part[j];
+    over_row<T>(p.count, [&](int64_t i, auto part) {
+      store(sum(p, p.element + i), parts + i, part);
+    });
+    for (int64_t i = 0; i < p.count; ++i) out[p.column + i * step] = parts[i];
+  }
 }
 
 }  // namespace

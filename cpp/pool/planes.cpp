@@ -7,6 +7,12 @@ namespace {
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
 
+int64_t power_of_two(int64_t least) {
+  int64_t n = 1;
+  while (n < least) n *= 2;
+  return n;
+}
+
 }  // namespace
 
 bool rows_fit(const PoolProblem& p) {
@@ -22,6 +28,7 @@ ColumnTables::ColumnTables(const PoolProblem& p, bool backward) {
   c.shift = c.period * p.dilation[1] / step;
   parts_.resize(static_cast<std::size_t>(c.parts));
   for (int64_t j = 0; j < c.parts; ++j) {
+    parts_[j].first = j;
     parts_[j].taps = (taps - j + c.period - 1) / c.period;
     if (backward) {
       place_backward(p, j);
@@ -38,13 +45,13 @@ ColumnTables::ColumnTables(const PoolProblem& p, bool backward) {
     c.grad_size = c.lead + std::max(p.output[1], last) + pool_slack;
     c.part_size = ceil_div(p.input[1], step) + pool_slack;
     const int64_t rows = (p.kernel[0] - 1) * p.dilation[0] / p.stride[0] + 1;
-    c.ring = std::min(rows, p.output[0]);
+    c.ring = power_of_two(std::min(rows, p.output[0]));
     return;
   }
   // With stride 1 the joined row is written in place, whole.
   const int64_t whole = step == 1 ? p.pad_lo[1] + p.input[1] : 0;
   c.part_size = std::max(p.output[1] + behind, whole) + pool_slack;
-  c.ring = std::min((p.kernel[0] - 1) * p.dilation[0] + 1, p.input[0]);
+  c.ring = power_of_two(std::min((p.kernel[0] - 1) * p.dilation[0] + 1, p.input[0]));
   taps_.resize(static_cast<std::size_t>(taps));
   for (int64_t k = 0; k < taps; ++k)
     taps_[k] = k / c.period * c.shift + k % c.period * c.part_size;
