@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/kernels_of.hpp"
 #include "core/problem.hpp"
 #include "kernels/table.hpp"
 
@@ -71,16 +72,5 @@ int64_t pixels(const int64_t (&size)[3]);
 double conv_work(const ConvProblem&);  // multiply-adds
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-template <class T>
-const Kernels<T>& kernels_of(const KernelTable&);
-template <>
-inline const Kernels<float>& kernels_of<float>(const KernelTable& t) {
-  return t.f32;
-}
-template <>
-inline const Kernels<double>& kernels_of<double>(const KernelTable& t) {
-  return t.f64;
-}
 
 }  // namespace pyconv

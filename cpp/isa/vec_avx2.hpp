@@ -125,6 +125,18 @@ inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)};
 }
 
+// The reverse: a and b lane by lane in turn, in two vectors.
+inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  const __m256 l = _mm256_unpacklo_ps(a.v, b.v), h = _mm256_unpackhi_ps(a.v, b.v);
+  low = {_mm256_permute2f128_ps(l, h, 0x20)};
+  high = {_mm256_permute2f128_ps(l, h, 0x31)};
+}
+inline void interleave(Vec<double> a, Vec<double> b, Vec<double>& low, Vec<double>& high) {
+  const __m256d l = _mm256_unpacklo_pd(a.v, b.v), h = _mm256_unpackhi_pd(a.v, b.v);
+  low = {_mm256_permute2f128_pd(l, h, 0x20)};
+  high = {_mm256_permute2f128_pd(l, h, 0x31)};
+}
+
 // Transposes in place the lanes x lanes block held one row a register.
 inline void transpose(Vec<float> (&r)[8]) {
   __m256 t[8];

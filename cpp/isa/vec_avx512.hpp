@@ -116,6 +116,20 @@ inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   return {_mm512_permutex2var_pd(a.v, i, b.v)};
 }
 
+// The reverse: a and b lane by lane in turn, in two vectors.
+inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  const __m512i l = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const __m512i h = _mm512_add_epi32(l, _mm512_set1_epi32(8));
+  low = {_mm512_permutex2var_ps(a.v, l, b.v)};
+  high = {_mm512_permutex2var_ps(a.v, h, b.v)};
+}
+inline void interleave(Vec<double> a, Vec<double> b, Vec<double>& low, Vec<double>& high) {
+  const __m512i l = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0);
+  const __m512i h = _mm512_add_epi64(l, _mm512_set1_epi64(4));
+  low = {_mm512_permutex2var_pd(a.v, l, b.v)};
+  high = {_mm512_permutex2var_pd(a.v, h, b.v)};
+}
+
 // Transposes in place the lanes x lanes block held one row a register.
 inline void transpose(Vec<float> (&r)[16]) {
   __m512 t[16];

@@ -119,6 +119,18 @@ inline Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
   return r;
 }
 
+// The reverse: a and b lane by lane in turn, in two vectors.
+template <class T>
+inline void interleave(Vec<T> a, Vec<T> b, Vec<T>& low, Vec<T>& high) {
+  constexpr int half = Vec<T>::lanes / 2;
+  for (int i = 0; i < half; ++i) {
+    low.v[2 * i] = a.v[i];
+    low.v[2 * i + 1] = b.v[i];
+    high.v[2 * i] = a.v[i + half];
+    high.v[2 * i + 1] = b.v[i + half];
+  }
+}
+
 // Transposes in place the lanes x lanes block held one row a register.
 template <class T>
 inline void transpose(Vec<T> (&r)[32 / sizeof(T)]) {

@@ -106,6 +106,16 @@ inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) { return {vuzp2q_f32(a.v
 inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) { return {vuzp1q_f64(a.v, b.v)}; }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) { return {vuzp2q_f64(a.v, b.v)}; }
 
+// The reverse: a and b lane by lane in turn, in two vectors.
+inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
+  low = {vzip1q_f32(a.v, b.v)};
+  high = {vzip2q_f32(a.v, b.v)};
+}
+inline void interleave(Vec<double> a, Vec<double> b, Vec<double>& low, Vec<double>& high) {
+  low = {vzip1q_f64(a.v, b.v)};
+  high = {vzip2q_f64(a.v, b.v)};
+}
+
 // Transposes in place the lanes x lanes block held one row a register.
 inline void transpose(Vec<double> (&r)[2]) {
   const float64x2_t t = vtrn1q_f64(r[0].v, r[1].v);

@@ -112,7 +112,10 @@ void depthwise_any(const DepthwiseArgs<T>& a) {
 template <class T>
 void depthwise(const DepthwiseArgs<T>& a) {
   switch (a.tap_count) {
+    case 1: return depthwise_fixed<T, 1>(a);
+    case 2: return depthwise_fixed<T, 2>(a);
     case 3: return depthwise_fixed<T, 3>(a);
+    case 4: return depthwise_fixed<T, 4>(a);
     case 9:
       if (rows_shared(a)) {
         const int64_t done = depthwise_3x3_rows<T, 4>(a, 0);

@@ -4,6 +4,7 @@
 // of an image row, `step` apart; what lies outside the image is zero. Bounds are worked out once
 // per (tap, run) and used for every channel.
 #pragma once
+#include "kernels/copy.hpp"
 #include "kernels/pad.hpp"
 #include "kernels/table.hpp"
 
@@ -76,23 +77,9 @@ void copy_channels(const RunSource<T>& s, const GatherArgs<T>& g, const Run& run
 
 template <class T>
 void copy_strided(const RunSource<T>& s, int64_t step, const Run& run, const T* in, T* out) {
-  constexpr int lanes = Vec<T>::lanes;
-  int64_t i = 0;
-  for (; i < s.lo; ++i) out[i] = T(0);
-  if (step == 2) {
-    for (; i < s.hi; i += lanes) {
-      const int n = s.hi - i < lanes ? static_cast<int>(s.hi - i) : lanes;
-      // The last value read is in[2 * (n - 1)]: never one past the run.
-      const int reads = 2 * n - 1;
-      const T* p = in + 2 * i;
-      const Vec<T> a = Vec<T>::load_n(p, reads < lanes ? reads : lanes);
-      const Vec<T> b = reads > lanes ? Vec<T>::load_n(p + lanes, reads - lanes) : Vec<T>::zero();
-      even_lanes(a, b).store_n(out + i, n);
-    }
-  } else {
-    for (; i < s.hi; ++i) out[i] = in[i * step];
-  }
-  for (i = s.hi > s.lo ? s.hi : s.lo; i < run.count; ++i) out[i] = T(0);
+  for (int64_t i = 0; i < s.lo; ++i) out[i] = T(0);
+  if (s.lo < s.hi) copy_run(in + s.lo * step, step, s.hi - s.lo, out + s.lo);
+  for (int64_t i = s.hi > s.lo ? s.hi : s.lo; i < run.count; ++i) out[i] = T(0);
 }
 
 template <class T>

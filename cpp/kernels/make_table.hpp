@@ -1,7 +1,10 @@
 // Collects the kernels of this unit into its one exported symbol.
 #pragma once
+#include "kernels/avg_pool.hpp"
 #include "kernels/depthwise.hpp"
+#include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
+#include "kernels/max_pool.hpp"
 #include "kernels/pad.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
@@ -37,6 +40,9 @@ constexpr Kernels<T> make_kernels() {
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
+  k.pool = {&max_forward<T>,  &max_offsets<T>, &max_backward<T>, &avg_forward<T>,
+            &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
+  k.elementwise = {&relu<T>, &relu_backward<T>};
   return k;
 }
 

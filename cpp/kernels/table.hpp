@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/problem.hpp"
+
 enum IsaFeature : unsigned { needs_nothing = 0, needs_avx2_fma = 1, needs_avx512 = 2 };
 
 constexpr int max_tile_rows = 8;
@@ -83,6 +85,60 @@ struct DepthwiseWeightArgs {
   T* sums;
 };
 
+constexpr int64_t pool_slack = 16;  // elements after a row that a kernel may read: one vector
+
+// One residue of the columns of an image modulo the stride of the windows: element i of part j is
+// column j * dilation - padding + i * stride.
+struct PoolPart {
+  int64_t element, column, count;  // those inside the image: the first two belong together
+  int64_t first, taps;             // the taps of a row of a window that fall into this part
+};
+
+// Tap k of window x is element x + k / period * shift of part k % period, so that the same tap of
+// neighbouring windows is a contiguous run.
+struct PoolColumns {
+  int64_t parts, period, shift;
+  int64_t part_size;        // from one part of a split row to the next, with slack
+  int64_t lead, grad_size;  // row of gradients: elements before window 0, elements in all
+  int64_t ring;             // rows held at a time, a power of two, by kernels that keep several
+  const PoolPart* part;
+  const ptrdiff_t* tap;  // per tap of a row: its offset from window 0 in a split row
+};
+
+// Some rows of the result for some planes.
+template <class T>
+struct PoolArgs {
+  const PoolProblem* problem;
+  const PoolColumns* columns;
+  const T* in;            // first plane of the image, or of the gradient of the output
+  T* out;                 // first plane of the result
+  uint8_t* offsets;       // forward: the position of each maximum in its window
+  const uint8_t* chosen;  // backward: the same, read
+  const T* column_value;  // per window of a row: first tap inside the image, or divisor
+  const T* row_value;     // per row of windows: divisor; the two are multiplied
+  T fill;                 // value outside the image: -inf for maxima
+  int64_t planes, row, rows;
+  T* scratch;
+};
+
+template <class T>
+struct PoolKernels {
+  void (*max_forward)(const PoolArgs<T>&);
+  void (*max_offsets)(const PoolArgs<T>&);
+  void (*max_backward)(const PoolArgs<T>&);
+  void (*avg_forward)(const PoolArgs<T>&);
+  void (*avg_backward)(const PoolArgs<T>&);
+  // out[p] = sum of plane p / divisor, and its reverse: every element of plane p = in[p] / divisor.
+  void (*plane_means)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
+  void (*plane_fill)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
+};
+
+template <class T>
+struct ElementwiseKernels {
+  void (*relu)(const T* in, int64_t count, T* out);  // in place where in == out
+  void (*relu_backward)(const T* grad, const T* output, int64_t count, T* out);
+};
+
 template <class T>
 struct Kernels {
   int lanes, tile_rows, tile_vectors;
@@ -95,6 +151,8 @@ struct Kernels {
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);
+  PoolKernels<T> pool;
+  ElementwiseKernels<T> elementwise;
 };
 
 struct KernelTable {

@@ -36,7 +36,16 @@ class _GradMode(threading.local):
     off: int = 0
 
 
+class _Graveyard(threading.local):
+    """Parents of nodes that have died in this thread, waiting to be let go one by one."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Node | Leaf | None, ...]] = []
+        self.emptying = False
+
+
 _mode = _GradMode()
+_graveyard = _Graveyard()
 _accumulate_lock = threading.Lock()
 
 
@@ -106,6 +115,21 @@ class Node:
         self.parents = ()
         self.vjp = None
 
+    def __del__(self, graveyard: _Graveyard = _graveyard) -> None:
+        # Without this, the end of a deep graph is one chain of nested deallocations, which CPython
+        # bounds by a number of levels that a thread with a small stack does not have.
+        if not self.parents:
+            return
+        graveyard.waiting.append(self.parents)
+        self.parents = ()
+        if not graveyard.emptying:
+            graveyard.emptying = True
+            try:
+                while graveyard.waiting:
+                    graveyard.waiting.pop()
+            finally:
+                graveyard.emptying = False
+
 
 def _count_uses(root: Node | Leaf) -> dict[Node | Leaf, int]:
     """How many times each node or leaf below `root` is an operand there. Iterative on purpose:
@@ -116,7 +140,7 @@ def _count_uses(root: Node | Leaf) -> dict[Node | Leaf, int]:
         node = stack.pop()
         if node.vjp is None:
             raise RuntimeError(
-                f"backward: this graph was walked before and its buffers are freed (at the "
+                f"backward(): this graph was walked before and its buffers are freed (at the "
                 f"operation {node.name!r}); compute the result again, or pass retain_graph=True "
                 "to the first backward()"
             )
@@ -192,7 +216,8 @@ def run_backward(root: Node | Leaf, gradient: Array, retain_graph: bool = False)
             if part is None:
                 raise RuntimeError(f"the gradient rule of {node.name!r} left out an operand")
             shared = part is incoming or any(part is other for other in outgoing[:position])
-            pending.add(parent, part, fresh=bool(part.flags.owndata) and not shared)
+            array = np.asarray(part)  # NumPy's functions turn () arrays into scalars
+            pending.add(parent, array, fresh=array.flags.owndata and not shared)
             uses[parent] -= 1
             if uses[parent] == 0 and isinstance(parent, Node):
                 ready.append(parent)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING
+
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -32,14 +36,14 @@ def manual_seed(seed: int) -> Generator:
     ValueError
         If `seed` is negative.
     """
-    from operator import index
-
     from numpy.random import default_rng
 
     global _generator
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise type_error("manual_seed", "seed", "an int of at least 0", described(seed))
     number = index(seed)
     if number < 0:
-        raise ValueError(f"manual_seed: seed is {seed}, expected a number that is not negative")
+        raise value_error("manual_seed", "seed", "an int of at least 0", number)
     _generator = default_rng(number)
     return _generator
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array, Vjp
+from pyconv.shapes import type_error, value_error
 
 Pull = Callable[[Array], Array]
 Maker = Callable[..., Pull]
@@ -173,32 +174,30 @@ def flat_shape(name: str, shape: tuple[int, ...], start: int, end: int) -> tuple
     rank = max(len(shape), 1)
     for argument, axis in (("start_dim", start), ("end_dim", end)):
         if not -rank <= axis < rank:
-            raise ValueError(
-                f"{name}: {argument} is {axis}, expected {-rank} to {rank - 1} for shape {shape}"
-            )
+            expected = f"an axis from {-rank} to {rank - 1} of shape {shape}"
+            raise value_error(name, argument, expected, axis)
     first, last = start % rank, end % rank
     if first > last:
-        raise ValueError(f"{name}: start_dim {start} comes after end_dim {end} for shape {shape}")
+        expected = f"an axis of shape {shape} that does not come before start_dim, {start}"
+        raise value_error(name, "end_dim", expected, end)
     joined = 1
     for size in shape[first : last + 1]:
         joined *= size
     return (*shape[:first], joined, *shape[last + 1 :])
 
 
-def plain_array(name: str, data: Any) -> Array:
+def plain_array(name: str, argument: str, data: Any) -> Array:
     """`data` as an ndarray of booleans, integers or real numbers; TypeError for anything else."""
     array: Array = np.asarray(data)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name}: got dtype {array.dtype}, expected boolean, integer or real numbers"
-        )
+        expected = "booleans, integers or real numbers"
+        raise type_error(name, argument, expected, f"dtype {array.dtype}")
     return array
 
 
-def check_differentiable(name: str, array: Array) -> None:
+def check_differentiable(name: str, argument: str, array: Array) -> None:
     """TypeError unless the array's dtype can carry a gradient."""
     if array.dtype not in (np.float32, np.float64):
-        raise TypeError(
-            f"{name}: requires_grad=True with dtype {array.dtype}, expected float32 or float64; "
-            "convert with .astype(numpy.float32)"
-        )
+        expected = "float32 or float64 where a gradient is required"
+        given = f"dtype {array.dtype}; convert it with .astype(numpy.float32)"
+        raise type_error(name, argument, expected, given)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
 __all__ = ["load", "save"]
@@ -37,6 +39,8 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     TypeError
         If a key is not a string or a value is not an array of numbers.
     """
+    if not isinstance(state_dict, Mapping):
+        raise type_error("save", "state_dict", "a mapping", described(state_dict))
     arrays = {_checked_key(key): _checked_array(key, value) for key, value in state_dict.items()}
     partial = os.fspath(path) + ".part"
     try:
@@ -52,17 +56,15 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 
 def _checked_key(key: Any) -> str:
     if not isinstance(key, str):
-        raise TypeError(f"save: key {key!r} is {type(key).__name__}, expected str")
+        raise type_error("save", "state_dict", "strings as keys", described(key))
     return key
 
 
 def _checked_array(key: str, value: Any) -> Array:
     array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
     if array.dtype.kind not in "biufc":
-        raise TypeError(
-            f"save: value of {key!r} is {type(value).__name__} of dtype {array.dtype}, expected an "
-            "array of numbers"
-        )
+        given = f"{type(value).__name__} of dtype {array.dtype} under {key!r}"
+        raise type_error("save", "state_dict", "arrays of numbers", given)
     return array
 
 
@@ -88,6 +90,6 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     """
     if not zipfile.is_zipfile(path):
         with open(path, "rb"):  # a missing file is a FileNotFoundError, not a bad one
-            raise ValueError(f"load: {os.fspath(path)!r} is not an .npz file")
+            raise value_error("load", "path", "an .npz file", repr(os.fspath(path)))
     with np.load(path, allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from pyconv import rules
 from pyconv.autograd import Array, Leaf, Node, is_grad_enabled, run_backward
 from pyconv.rules import check_differentiable, flat_shape, plain_array
+from pyconv.shapes import flag, type_error, value_error
+from pyconv.shapes.checks import described
 
 __all__ = ["Primitive", "Tensor"]
 
@@ -105,7 +107,7 @@ class Tensor:
     __array_ufunc__ = None
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
-        self._data = _data_of("Tensor", data)
+        self._data = _data_of("Tensor", "data", data)
         self._grad: Array | None = None
         self._node: Node | None = None
         self._requires_grad = False
@@ -118,9 +120,9 @@ class Tensor:
 
     @data.setter
     def data(self, value: ArrayLike | Tensor) -> None:
-        array = _data_of("Tensor.data", value)
+        array = _data_of("Tensor", "data", value)
         if self._requires_grad:
-            check_differentiable("Tensor.data", array)
+            check_differentiable("Tensor", "data", array)
         self._data = array
 
     @property
@@ -193,13 +195,12 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"Tensor: requires_grad is {value!r}, expected True or False")
+        value = flag("Tensor", "requires_grad", value)
         if self._node is not None and not value:
             raise RuntimeError("requires_grad can be changed on leaves only; use .detach()")
         if value:
-            check_differentiable("Tensor", self._data)
-        self._requires_grad = bool(value)
+            check_differentiable("Tensor", "data", self._data)
+        self._requires_grad = value
 
     @property
     def is_leaf(self) -> bool:
@@ -215,14 +216,11 @@ class Tensor:
     def grad(self, value: Array | None) -> None:
         if value is not None:
             if not isinstance(value, np.ndarray):
-                raise TypeError(
-                    f"Tensor.grad: got {type(value).__name__}, expected ndarray or None"
-                )
+                raise type_error("Tensor", "grad", "an array or None", described(value))
             if value.shape != self.shape or value.dtype != self.dtype:
-                raise ValueError(
-                    f"Tensor.grad: got shape {value.shape} of {value.dtype}, expected shape "
-                    f"{self.shape} of {self.dtype}"
-                )
+                expected = f"shape {self.shape} of {self.dtype}"
+                given = f"shape {value.shape} of {value.dtype}"
+                raise value_error("Tensor", "grad", expected, given)
         self._grad = value
 
     def zero_grad(self) -> None:
@@ -249,17 +247,17 @@ class Tensor:
             If `gradient` has another shape, or is missing for more than one element.
         """
         if not self._requires_grad:
-            raise RuntimeError("backward: neither this tensor nor its operands require a gradient")
+            raise RuntimeError(
+                "backward(): neither this tensor nor its operands require a gradient"
+            )
         if gradient is None:
             if self.size != 1:
-                raise ValueError(
-                    f"backward: gradient is missing for a result of shape {self.shape}; expected "
-                    "an array of that shape, or a result of one element"
-                )
+                expected = f"an array of shape {self.shape}, as that is not one element"
+                raise value_error("backward", "gradient", expected, None)
             gradient = np.ones(self.shape, self.dtype)
-        array = _data_of("backward", gradient)
+        array = _data_of("backward", "gradient", gradient)
         if array.shape != self.shape:
-            raise ValueError(f"backward: gradient has shape {array.shape}, expected {self.shape}")
+            raise value_error("backward", "gradient", f"shape {self.shape}", f"shape {array.shape}")
         root: Node | Leaf = self if self._node is None else self._node
         run_backward(root, array.astype(self.dtype, copy=False), retain_graph)
 
@@ -366,8 +364,8 @@ def _graph_entry(value: Any) -> Node | Leaf | None:
     return value if value._node is None else value._node
 
 
-def _data_of(name: str, value: Any) -> Array:
-    return value._data if isinstance(value, Tensor) else plain_array(name, value)
+def _data_of(name: str, argument: str, value: Any) -> Array:
+    return value._data if isinstance(value, Tensor) else plain_array(name, argument, value)
 
 
 def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False) -> Tensor:
@@ -377,7 +375,7 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
             real = tensor.dtype.kind == "f"
             other = np.asarray(other, tensor.dtype if real else None)
         elif isinstance(other, (np.ndarray, np.generic)):
-            other = plain_array(primitive.name, other)
+            other = plain_array(primitive.name, "other", other)
         else:
             refused: Tensor = NotImplemented  # Python then asks `other`, or raises TypeError
             return refused

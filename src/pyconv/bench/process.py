@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 from typing import IO, Any, cast
 
-from pyconv.bench.tools import NotOffered
+from pyconv.bench.tools import NotOfferedError
 
 # Every thread pool that a tool may bring along reads one of these when it is loaded.
 THREAD_VARIABLES = (
@@ -21,7 +21,7 @@ THREAD_VARIABLES = (
 )
 
 
-class ToolFailed(RuntimeError):
+class ToolError(RuntimeError):
     """A worker raised an error or ended; the message holds its traceback."""
 
 
@@ -49,9 +49,9 @@ class Process:
 
         Raises
         ------
-        NotOffered
+        NotOfferedError
             If the tool does not do this job.
-        ToolFailed
+        ToolError
             If it raised any other error, or its process has ended.
         """
         self._signal("SIGCONT")
@@ -60,12 +60,12 @@ class Process:
             cast("IO[bytes]", self.child.stdin).flush()
             kind, value = pickle.load(cast("IO[bytes]", self.child.stdout))
         except (EOFError, OSError) as error:
-            raise ToolFailed(f"{self.name}: the process ended ({error!r})") from None
+            raise ToolError(f"{self.name}: the process ended ({error!r})") from None
         self._signal("SIGSTOP")
         if kind == "no":
-            raise NotOffered(value)
+            raise NotOfferedError(value)
         if kind == "error":
-            raise ToolFailed(f"{self.name}: {value}")
+            raise ToolError(f"{self.name}: {value}")
         return value
 
     def close(self) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.process import Process, ToolFailed
-from pyconv.bench.tools import NotOffered
+from pyconv.bench.process import Process, ToolError
+from pyconv.bench.tools import NotOfferedError
 
 # A tool slower than this is timed in one round only, and its first call counts.
 SLOW_CALL = 0.5
@@ -96,7 +96,7 @@ def run(
             try:
                 versions[name] = worker.ask("version")
                 workers[name] = worker
-            except ToolFailed as error:
+            except ToolError as error:
                 if name == "pyconv":
                     raise
                 broken[name] = last_line(error)
@@ -130,10 +130,10 @@ def time_job(
     for name, worker in workers.items():
         try:
             result, first = worker.ask("prepare", job)
-        except (NotOffered, ToolFailed) as reason:
+        except (NotOfferedError, ToolError) as reason:
             if name == "pyconv":
                 raise
-            failed = isinstance(reason, ToolFailed)
+            failed = isinstance(reason, ToolError)
             row.figures[name] = Figure(note=last_line(reason), failed=failed)
             continue
         row.figures[name] = Figure(error=relative_error(result, exact))

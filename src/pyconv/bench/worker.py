@@ -95,7 +95,7 @@ def serve(name: str, threads: int) -> None:
             if worker is None:
                 worker = Worker(name, threads)
             answer = ("ok", getattr(worker, request)(*arguments))
-        except tools.NotOffered as reason:
+        except tools.NotOfferedError as reason:
             answer = ("no", str(reason))
         except Exception:
             answer = ("error", traceback.format_exc())

@@ -9,7 +9,8 @@ Algorithms, section 3.1), which the reference gives when it is run on the absolu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ class Probe(NamedTuple):
     magnitude: Array | None
     terms: int
     direction: str = ""
-    explain: dict[str, Any] = {}
+    explain: Mapping[str, Any] = MappingProxyType({})
 
     def refuses(self, algorithm: str, dtype: npt.DTypeLike) -> bool:
         """Return whether an algorithm declines this call."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,10 +46,8 @@ ROWS, COLUMNS = slice(60, 380), slice(110, 430)
 
 def photograph() -> Array:
     """Return a grey photograph, values 0 to 1, that ships with scikit-image."""
-    from skimage import data, img_as_float32
-
-    image: Array = img_as_float32(data.camera())
-    return image
+    data: Any = import_module("skimage.data")
+    return np.asarray(data.camera(), np.float32) / 255
 
 
 def apply(image: Array) -> Array:

@@ -37,8 +37,8 @@ def filter_sheet(path: Path, panels: Sequence[Panel]) -> None:
     """Write the sheet of filtered images, five in a row."""
     columns = 5
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.9 * columns, 3.85 * rows + 0.7), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.08)
+    figure = Figure(figsize=(2.9 * columns, 3.7 * rows + 0.6))
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.08)
     figure.suptitle("Nine 3x3 filters on one photograph, by pyconv.functional.conv2d", fontsize=15)
     for axes, panel in zip(figure.subplots(rows, columns).flat, panels, strict=True):
         axes.imshow(panel.image, cmap="gray", vmin=0, vmax=1, interpolation="lanczos")
@@ -73,17 +73,24 @@ def learned_filters(path: Path, filters: Array) -> None:
 def feature_maps(
     path: Path, image: Array, label: int, filters: Array, first: Array, second: Array
 ) -> None:
-    """Write one digit and what the two convolutions make of it, filters beside their maps."""
-    figure = Figure(figsize=(14.5, 9), layout="constrained")
+    """Write one digit and what the two convolutions make of it, filters above their maps."""
+    figure = Figure(figsize=(14.5, 8.4), layout="constrained")
     figure.suptitle(f"One held-out digit, a {label}, on its way through LeNet-5", fontsize=15)
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 4.2))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 4))
+    left, right = halves
     axes = left.subplots()
     axes.imshow(image, cmap="gray_r")
     bare(axes)
     axes.set_title("the digit, 32x32", fontsize=12)
-    top, bottom = right.subfigures(2, 1, height_ratios=(1, 1))
+    axes.set_xlabel(
+        "filters: red positive,\nblue negative\n\nmaps: black is 0,\nbright a strong answer",
+        fontsize=11,
+        labelpad=12,
+        color=GREY,
+    )
+    top, bottom = right.subfigures(2, 1, height_ratios=(4.1, 3.2))
     top.suptitle("First layer: six filters, and below each its map after ReLU, 28x28", fontsize=12)
-    bottom.suptitle("Second layer: sixteen maps of these after ReLU, 10x10", fontsize=12)
+    bottom.suptitle("Second layer: sixteen maps of the pooled first, 10x10", fontsize=12)
     largest = float(np.abs(filters).max())
     for column, (upper, lower) in enumerate(top.subplots(2, len(filters)).T):
         upper.imshow(filters[column], cmap="RdBu_r", vmin=-largest, vmax=largest)
@@ -93,10 +100,6 @@ def feature_maps(
     for axes, values in zip(bottom.subplots(2, 8).flat, second, strict=True):
         axes.imshow(values, cmap="magma", vmin=0, vmax=float(second.max()))
         bare(axes)
-    figure.text(
-        0.01, 0.02, "maps: black is 0, bright is a strong answer\nfilters: red positive, "
-        "blue negative", fontsize=10, color=GREY,
-    )  # fmt: skip
     figure.savefig(path, dpi=100)
 
 
@@ -112,14 +115,9 @@ def training_curve(path: Path, losses: Sequence[float], accuracies: Sequence[flo
     percent = 100 * np.asarray(accuracies)
     right.plot(epochs, percent, color=BLUE, marker="o", markersize=4)
     right.axhline(98, color=RED, linestyle="--", linewidth=1)
-    right.annotate("98 %, required", (1, 98), xytext=(0, 4), textcoords="offset points",
-                   color=RED, fontsize=9, va="bottom")  # fmt: skip
-    right.annotate(
-        f"{percent[-1]:.2f} %", (epochs[-1], percent[-1]), xytext=(0, -14),
-        textcoords="offset points", ha="right", va="top", fontsize=12, fontweight="bold",
-        color=BLUE,
-    )  # fmt: skip
-    right.set_title("accuracy on the held-out images")
+    right.annotate("98 % required", (epochs[-1], 98), xytext=(0, -5), textcoords="offset points",
+                   color=RED, fontsize=10, ha="right", va="top")  # fmt: skip
+    right.set_title(f"accuracy on the held-out images: {percent[-1]:.2f} % at the end")
     right.set_ylabel("%")
     right.set_ylim(max(0, min(90, percent.min() - 1)), 100.5)
     for axes in (left, right):

@@ -14,5 +14,7 @@ def run() -> None:
     """Time the layers and print the table."""
     peers = [name for name in PEERS if name in bench.importable_peers()]
     jobs = bench.select(LAYERS)
+    print("Each tool runs in a process of its own, one at a time.", flush=True)
     result = bench.run(jobs, peers, pyconv.get_num_threads(), rounds=5)
+    print()
     print(report.format_result(result))

@@ -182,12 +182,14 @@ def write_pictures(
     """Write what the network has learnt."""
     first = feature_maps(model, data.test_images[:1], 2)
     second = feature_maps(model, data.test_images[:1], 5)
-    filters = model[0].weight.numpy()[:, 0]
+    filters = model.state_dict()["0.weight"][:, 0]
     label = int(data.test_labels[0])
     losses = [state.loss for state in history]
     accuracies = [state.accuracy for state in history]
-    paths = [folder / f"{name}.png" for name in
-             ("2_learned_filters", "3_feature_maps", "4_training_curve", "5_held_out_digits")]
+    paths = [
+        folder / f"{name}.png"
+        for name in ("2_learned_filters", "3_feature_maps", "4_training_curve", "5_held_out_digits")
+    ]
     pictures.learned_filters(paths[0], filters)
     pictures.feature_maps(paths[1], data.test_images[0, 0], label, filters, first, second)
     pictures.training_curve(paths[2], losses, accuracies)

@@ -10,6 +10,8 @@ from numpy import ndarray
 from pyconv import arrays, rng
 from pyconv.autograd import Array, Vjp
 from pyconv.functional.checks import check_float, check_fraction, reject_out
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Primitive, Tensor
 
 __all__ = ["dropout", "log_softmax", "relu", "softmax"]
@@ -46,19 +48,19 @@ def relu(input: T, *, out: Array | None = None) -> T:
     """
     if type(input) is ndarray:
         return arrays.relu(input, out=out)
-    if not isinstance(input, Tensor):
-        return arrays.relu(input, out=out)
-    reject_out("relu", out)
-    result: Tensor = _relu(input)
-    return result
+    if isinstance(input, Tensor):
+        reject_out("relu", out)
+        result: Tensor = _relu(input)
+        return result
+    return arrays.relu(input, out=out)  # subclasses of ndarray, and mistakes
 
 
 def _check_dim(name: str, input: Any, dim: int) -> None:
     check_float(name, "input", input)
     if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
-        raise TypeError(f"{name}: dim is {dim!r}, expected int")
+        raise type_error(name, "dim", "an int", described(dim))
     if not -input.ndim <= dim < input.ndim:
-        raise ValueError(f"{name}: dim is {dim}, expected an axis of shape {input.shape}")
+        raise value_error(name, "dim", f"an axis of shape {input.shape}", dim)
 
 
 def softmax_array(x: Array, dim: int) -> Array:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -15,29 +17,27 @@ REDUCTIONS = ("none", "mean", "sum")
 def reject_out(name: str, out: object) -> None:
     """TypeError if `out` is given where an operand is a Tensor: the tape needs the old values."""
     if out is not None:
-        raise TypeError(
-            f"{name}: out is {type(out).__name__} and an operand is a Tensor; out is for plain "
-            "arrays, expected None (pass tensor.data to compute into an array)"
-        )
+        expected = "None where an operand is a Tensor (out= is for plain arrays)"
+        raise type_error(name, "out", expected, type(out).__name__)
 
 
 def check_float(name: str, argument: str, value: Any) -> None:
     """TypeError unless `value` is a float32 or float64 array or tensor."""
     if not isinstance(value, (ndarray, Tensor)):
-        raise TypeError(f"{name}: {argument} is {type(value).__name__}, expected ndarray or Tensor")
+        raise type_error(name, argument, "an array or a Tensor", described(value))
     if value.dtype not in (np.float32, np.float64):
-        raise TypeError(f"{name}: {argument} has dtype {value.dtype}, expected float32 or float64")
+        raise type_error(name, argument, "float32 or float64", f"dtype {value.dtype}")
 
 
 def check_fraction(name: str, argument: str, value: Any) -> None:
     """ValueError unless `value` is a number from 0 to 1 (NaN is not)."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name}: {argument} is {value!r}, expected a number from 0 to 1")
+        raise type_error(name, argument, "a number from 0 to 1", described(value))
     if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name}: {argument} is {value}, expected a number from 0 to 1")
+        raise value_error(name, argument, "a number from 0 to 1", value)
 
 
 def check_reduction(name: str, reduction: str) -> None:
     """ValueError unless `reduction` is one of the three names."""
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{name}: reduction is {reduction!r}, expected one of {REDUCTIONS}")
+        raise value_error(name, "reduction", f"one of {REDUCTIONS}", repr(reduction))

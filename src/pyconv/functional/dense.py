@@ -10,6 +10,8 @@ from pyconv import arrays
 from pyconv.autograd import Array, Vjp
 from pyconv.functional.checks import reject_out
 from pyconv.rules import flat_shape
+from pyconv.shapes import type_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Primitive, Tensor
 
 if TYPE_CHECKING:
@@ -145,5 +147,5 @@ def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:
         If an axis does not exist, or if `end_dim` comes before `start_dim`.
     """
     if not isinstance(input, (ndarray, Tensor)):
-        raise TypeError(f"flatten: input is {type(input).__name__}, expected ndarray or Tensor")
+        raise type_error("flatten", "input", "an array or a Tensor", described(input))
     return input.reshape(flat_shape("flatten", input.shape, start_dim, end_dim))

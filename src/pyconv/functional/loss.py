@@ -15,6 +15,7 @@ import numpy as np
 from pyconv.autograd import Array, Vjp
 from pyconv.functional.activation import log_softmax_array
 from pyconv.functional.checks import check_float, check_fraction, check_reduction
+from pyconv.shapes import type_error, value_error
 from pyconv.tensor import Primitive, Tensor
 
 __all__ = ["cross_entropy", "mse_loss", "nll_loss"]
@@ -31,7 +32,7 @@ class _Targets(NamedTuple):
 def _plain(name: str, argument: str, value: Any) -> Array:
     if isinstance(value, Tensor):
         if value.requires_grad:
-            raise TypeError(f"{name}: {argument} requires a gradient, expected a constant")
+            raise type_error(name, argument, "a constant", "a Tensor that requires a gradient")
         return value.data
     return np.asarray(value)
 
@@ -41,9 +42,9 @@ def _class_weights(name: str, weight: Any, classes: int, dtype: np.dtype[Any]) -
         return None
     array = _plain(name, "weight", weight)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: weight has dtype {array.dtype}, expected real numbers")
+        raise type_error(name, "weight", "real numbers", f"dtype {array.dtype}")
     if array.shape != (classes,):
-        raise ValueError(f"{name}: weight has shape {array.shape}, expected ({classes},)")
+        raise value_error(name, "weight", f"shape ({classes},)", f"shape {array.shape}")
     return array.astype(dtype, copy=False)
 
 
@@ -51,23 +52,17 @@ def _check_classes(name: str, target: Array, input: Any, axis: int, ignore_index
     """Which targets count; errors name what does not fit."""
     expected = input.shape[:axis] + input.shape[axis + 1 :]
     if target.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name}: target has dtype {target.dtype} and shape {target.shape}, expected integer "
-            f"classes of shape {expected}"
-        )
+        given = f"dtype {target.dtype} and shape {target.shape}"
+        raise type_error(name, "target", f"integer classes of shape {expected}", given)
     if target.shape != expected:
-        raise ValueError(
-            f"{name}: target has shape {target.shape}, expected {expected} for input of shape "
-            f"{input.shape}"
-        )
+        wanted = f"shape {expected} for input of shape {input.shape}"
+        raise value_error(name, "target", wanted, f"shape {target.shape}")
     counted: Array = target != ignore_index
     classes = input.shape[axis]
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
-        raise ValueError(
-            f"{name}: target holds class {target[wrong].flat[0]}, expected 0 to {classes - 1}"
-            f" (or ignore_index, {ignore_index})"
-        )
+        wanted = f"classes from 0 to {classes - 1} (or ignore_index, {ignore_index})"
+        raise value_error(name, "target", wanted, target[wrong].flat[0])
     return counted
 
 
@@ -208,7 +203,7 @@ def nll_loss(
     check_float(name, "input", input)
     check_reduction(name, reduction)
     if input.ndim == 0:
-        raise ValueError(f"{name}: input has shape (), expected (N, C, ...) or (C,)")
+        raise value_error(name, "input", "shape (N, C, ...) or (C,)", "shape ()")
     classes = input.shape[1 if input.ndim > 1 else 0]
     weights = _class_weights(name, weight, classes, input.dtype)
     targets = _class_targets(
@@ -262,7 +257,7 @@ def cross_entropy(
     check_reduction(name, reduction)
     check_fraction(name, "label_smoothing", label_smoothing)
     if input.ndim == 0:
-        raise ValueError(f"{name}: input has shape (), expected (N, C, ...) or (C,)")
+        raise value_error(name, "input", "shape (N, C, ...) or (C,)", "shape ()")
     classes = input.shape[1 if input.ndim > 1 else 0]
     weights = _class_weights(name, weight, classes, input.dtype)
     labels = _plain(name, "target", target)
@@ -321,12 +316,10 @@ def mse_loss(input: T, target: Array | Tensor, *, reduction: str = "mean") -> T:
     check_float("mse_loss", "target", target)
     check_reduction("mse_loss", reduction)
     if input.shape != target.shape:
-        raise ValueError(
-            f"mse_loss: target has shape {target.shape}, expected {input.shape}, that of the input"
-        )
+        expected = f"shape {input.shape}, that of the input"
+        raise value_error("mse_loss", "target", expected, f"shape {target.shape}")
     if input.dtype != target.dtype:
-        raise TypeError(
-            f"mse_loss: target has dtype {target.dtype}, expected {input.dtype}, that of the input"
-        )
+        expected = f"dtype {input.dtype}, that of the input"
+        raise type_error("mse_loss", "target", expected, f"dtype {target.dtype}")
     result: T = _mse_primitive(input, target, reduction=reduction)
     return result

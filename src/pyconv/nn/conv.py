@@ -10,9 +10,10 @@ from numpy.typing import DTypeLike
 
 from pyconv import functional
 from pyconv.autograd import Array
-from pyconv.nn.checks import count, flag, float_dtype, per_axis
+from pyconv.nn.checks import float_dtype
 from pyconv.nn.init import reset_layer
 from pyconv.nn.module import Module, Parameter
+from pyconv.shapes import flag, integer, integers, padding_pairs, value_error
 from pyconv.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d"]
@@ -42,18 +43,16 @@ class _Conv(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        self.in_channels = count(name, "in_channels", in_channels)
-        self.out_channels = count(name, "out_channels", out_channels)
-        self.kernel_size = per_axis(name, "kernel_size", kernel_size, self.rank)
-        self.stride = per_axis(name, "stride", stride, self.rank)
+        self.in_channels = integer(name, "in_channels", in_channels, 1)
+        self.out_channels = integer(name, "out_channels", out_channels, 1)
+        self.kernel_size = integers(name, "kernel_size", kernel_size, self.rank, 1)
+        self.stride = integers(name, "stride", stride, self.rank, 1)
         self.padding = _checked_padding(name, padding, self.rank)
-        self.dilation = per_axis(name, "dilation", dilation, self.rank)
-        self.groups = count(name, "groups", groups)
+        self.dilation = integers(name, "dilation", dilation, self.rank, 1)
+        self.groups = integer(name, "groups", groups, 1)
         for argument, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % self.groups:
-                raise ValueError(
-                    f"{name}: {argument} is {channels}, expected a multiple of groups, {groups}"
-                )
+                raise value_error(name, argument, f"a multiple of groups, {groups}", channels)
         kind = float_dtype(name, dtype)
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self.weight = Parameter(np.zeros(shape, kind))
@@ -77,7 +76,7 @@ class _Conv(Module):
             f"stride={self.stride}"
         )
         ones = (1,) * self.rank
-        if self.padding not in ((0,) * self.rank, "valid"):
+        if self.padding != (0,) * self.rank:
             text += f", padding={self.padding}"
         if self.dilation != ones:
             text += f", dilation={self.dilation}"
@@ -87,22 +86,13 @@ class _Conv(Module):
 
 
 def _checked_padding(name: str, padding: Any, rank: int) -> Padding:
+    """The padding as torch keeps it: a word, one int for each axis, or pairs."""
+    ones = (1,) * rank
+    pairs = padding_pairs(name, padding, ones, ones, ones, ones)
     if isinstance(padding, str):
-        if padding not in ("same", "valid", "full"):
-            raise ValueError(
-                f"{name}: padding is {padding!r}, expected 'same', 'valid', 'full', int or tuple"
-            )
         return padding
-    if isinstance(padding, (tuple, list)) and any(isinstance(p, (tuple, list)) for p in padding):
-        if len(padding) != rank or not all(
-            isinstance(p, (tuple, list)) and len(p) == 2 for p in padding
-        ):
-            raise ValueError(f"{name}: padding is {padding!r}, expected {rank} pairs (low, high)")
-        return tuple(
-            (count(name, "padding", low, 0), count(name, "padding", high, 0))
-            for low, high in padding
-        )
-    return per_axis(name, "padding", padding, rank, least=0)
+    lows = tuple(low for low, _ in pairs)
+    return lows if lows == tuple(high for _, high in pairs) else pairs
 
 
 class Conv1d(_Conv):

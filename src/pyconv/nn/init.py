@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pyconv import rng
+from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
 
 __all__ = ["fan_in", "kaiming_uniform_", "uniform_"]
@@ -13,14 +14,14 @@ __all__ = ["fan_in", "kaiming_uniform_", "uniform_"]
 def fan_in(shape: tuple[int, ...]) -> int:
     """Number of inputs that feed one output of a weight (K, C/groups, *kernel) or (out, in)."""
     if len(shape) < 2:
-        raise ValueError(f"fan_in: shape is {shape}, expected at least two dimensions")
+        raise value_error("fan_in", "shape", "at least two dimensions", shape)
     return math.prod(shape[1:])
 
 
 def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     """Fill `tensor` in place with numbers drawn evenly from [low, high); returns it."""
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-        raise ValueError(f"uniform_: low is {low} and high is {high}, expected finite low <= high")
+        raise value_error("uniform_", "high", "finite numbers, low <= high", f"{low} and {high}")
     values = rng.default_generator().uniform(low, high, tensor.shape)
     tensor.data[...] = values.astype(tensor.dtype)
     return tensor

@@ -7,9 +7,10 @@ from numpy.typing import DTypeLike
 
 from pyconv import functional
 from pyconv.autograd import Array
-from pyconv.nn.checks import count, flag, float_dtype
+from pyconv.nn.checks import float_dtype
 from pyconv.nn.init import reset_layer
 from pyconv.nn.module import Module, Parameter
+from pyconv.shapes import flag, integer
 from pyconv.tensor import Tensor
 
 __all__ = ["Linear"]
@@ -46,8 +47,8 @@ class Linear(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__()
-        self.in_features = count("Linear", "in_features", in_features)
-        self.out_features = count("Linear", "out_features", out_features)
+        self.in_features = integer("Linear", "in_features", in_features, 1)
+        self.out_features = integer("Linear", "out_features", out_features, 1)
         kind = float_dtype("Linear", dtype)
         self.weight = Parameter(np.zeros((self.out_features, self.in_features), kind))
         has_bias = flag("Linear", "bias", bias)

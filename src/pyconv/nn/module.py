@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconv.autograd import Array
+from pyconv.shapes import flag, type_error, value_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
 __all__ = ["LoadedKeys", "Module", "Parameter"]
@@ -76,10 +78,8 @@ class Module:
         held = self.__dict__.get(name)
         for kind in (Parameter, Module):
             if isinstance(held, kind) and not (value is None or isinstance(value, kind)):
-                raise TypeError(
-                    f"{type(self).__name__}.{name}: got {type(value).__name__}, expected "
-                    f"{kind.__name__} or None (write new values into .data)"
-                )
+                expected = f"{kind.__name__} or None (new values go into .data)"
+                raise type_error(type(self).__name__, name, expected, type(value).__name__)
         super().__setattr__(name, value)
 
     def add_module(self, name: str, module: Module) -> None:
@@ -93,11 +93,12 @@ class Module:
             If `name` is empty, has a dot, or is the name of something else already.
         """
         if not isinstance(module, Module):
-            raise TypeError(f"add_module: {name!r} is {type(module).__name__}, expected Module")
+            raise type_error("add_module", "module", "a Module", described(module))
         if not isinstance(name, str) or not name or "." in name:
-            raise ValueError(f"add_module: name is {name!r}, expected a string without dots")
+            raise value_error("add_module", "name", "a string without dots", repr(name))
         if hasattr(self, name) and not isinstance(getattr(self, name), Module):
-            raise ValueError(f"add_module: {type(self).__name__} has another attribute {name!r}")
+            expected = f"no other attribute of {type(self).__name__}"
+            raise value_error("add_module", "name", expected, repr(name))
         setattr(self, name, module)
 
     # -- walking ---------------------------------------------------------------------------------
@@ -185,9 +186,7 @@ class Module:
             If a shape differs or, with `strict`, if a key is missing or unexpected.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                f"load_state_dict: state_dict is {type(state_dict).__name__}, expected a mapping"
-            )
+            raise type_error("load_state_dict", "state_dict", "a mapping", described(state_dict))
         slots = dict(self._slots())
         missing = [name for name in slots if name not in state_dict]
         unexpected = [str(name) for name in state_dict if name not in slots]
@@ -201,18 +200,18 @@ class Module:
             if name in state_dict:
                 arrays[name] = array = _checked(name, state_dict[name])
                 if array.shape != parameter.shape:
-                    problems.append(f"{name}: shape {array.shape}, expected {parameter.shape}")
+                    wanted, given = parameter.shape, array.shape
+                    problems.append(f"{name}: expected shape {wanted}, got {given}")
         if problems:
-            owner = type(self).__name__
-            raise ValueError("\n  ".join([f"load_state_dict: does not fit {owner}:", *problems]))
+            head = f"load_state_dict(): argument 'state_dict' does not fit {type(self).__name__}:"
+            raise ValueError("\n  ".join([head, *problems]))
         for name, array in arrays.items():
             slots[name].data[...] = array
         return LoadedKeys(missing, unexpected)
 
     def train(self: M, mode: bool = True) -> M:
         """Set training mode here and below (it matters to Dropout); returns the module."""
-        if not isinstance(mode, bool):
-            raise TypeError(f"train: mode is {mode!r}, expected True or False")
+        mode = flag("train", "mode", mode)
         for module in self.modules():
             module.training = mode
         return self
@@ -251,8 +250,6 @@ class Module:
 def _checked(name: str, value: Any) -> Array:
     array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"load_state_dict: {name} is {type(value).__name__} of dtype {array.dtype}, expected "
-            "an array of real numbers"
-        )
+        given = f"{type(value).__name__} of dtype {array.dtype} under {name!r}"
+        raise type_error("load_state_dict", "state_dict", "arrays of real numbers", given)
     return array

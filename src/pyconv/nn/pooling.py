@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from pyconv import functional
-from pyconv.nn.checks import flag
 from pyconv.nn.module import Module
+from pyconv.shapes import flag
 
 __all__ = ["AvgPool2d", "MaxPool2d"]
 

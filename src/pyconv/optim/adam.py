@@ -10,6 +10,8 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.shapes import type_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
 __all__ = ["Adam"]
@@ -71,7 +73,7 @@ class Adam(Optimizer):
             check_number("Adam", argument, options[argument])
         betas = options["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"Adam: betas is {betas!r}, expected two numbers")
+            raise type_error("Adam", "betas", "two numbers", described(betas))
         for position, beta in enumerate(betas):
             check_number("Adam", f"betas[{position}]", beta, below=1.0)
 

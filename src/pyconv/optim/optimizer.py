@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
 __all__ = ["Optimizer", "check_number"]
@@ -20,12 +22,11 @@ def check_number(
 ) -> None:
     """Raise unless `value` is a number in [low, below); NaN and infinity never are."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name}: {argument} is {value!r}, expected a number")
+        raise type_error(name, argument, "a number", described(value))
     if not (math.isfinite(value) and low <= value < below):
         upper = "" if math.isinf(below) else f" and below {below:g}"
-        raise ValueError(
-            f"{name}: {argument} is {value}, expected a finite number of at least {low:g}{upper}"
-        )
+        expected = f"a finite number of at least {low:g}{upper}"
+        raise value_error(name, argument, expected, value)
 
 
 class Optimizer:
@@ -57,17 +58,15 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: Mapping[str, Any]) -> None:
         name = type(self).__name__
         if isinstance(params, (Tensor, np.ndarray, Mapping)) or not isinstance(params, Iterable):
-            raise TypeError(
-                f"{name}: params is {type(params).__name__}, expected an iterable of parameters "
-                "or of dicts"
-            )
+            expected = "an iterable of parameters or of dicts"
+            raise type_error(name, "params", expected, type(params).__name__)
         self.defaults = dict(defaults)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         self.check_options(self.defaults)
         entries = list(params)
         if not entries:
-            raise ValueError(f"{name}: params is empty, expected at least one parameter")
+            raise value_error(name, "params", "at least one parameter", "none")
         groups = entries if isinstance(entries[0], Mapping) else [{"params": entries}]
         for group in groups:
             self.add_param_group(group)
@@ -84,26 +83,23 @@ class Optimizer:
         """Add parameters with options of their own: ``{"params": [...], "lr": 0.01}``."""
         name = type(self).__name__
         if not isinstance(group, Mapping) or "params" not in group:
-            raise TypeError(f"{name}: param group is {group!r}, expected a dict with 'params'")
+            raise type_error(name, "params", "a dict with 'params'", described(group))
         unknown = [key for key in group if key not in self.defaults and key != "params"]
         if unknown:
-            raise ValueError(
-                f"{name}: param group has unknown options {unknown}, expected some of "
-                f"{sorted(self.defaults)}"
-            )
+            raise value_error(name, "params", f"options {sorted(self.defaults)}", unknown)
         members = group["params"]
         tensors = [members] if isinstance(members, Tensor) else list(members)
         taken = {id(tensor) for other in self.param_groups for tensor in other["params"]}
         for position, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor) or tensor.dtype not in (np.float32, np.float64):
-                raise TypeError(
-                    f"{name}: parameter {position} is {_kind(tensor)}, expected a Tensor of "
-                    "float32 or float64"
-                )
+                given = f"{_kind(tensor)} at position {position}"
+                raise type_error(name, "params", "Tensors of float32 or float64", given)
             if not tensor.is_leaf:
-                raise ValueError(f"{name}: parameter {position} is the result of an operation")
+                given = f"the result of an operation at position {position}"
+                raise value_error(name, "params", "leaves", given)
             if id(tensor) in taken:
-                raise ValueError(f"{name}: parameter {position} of shape {tensor.shape} is twice")
+                given = f"a second time the one at position {position}, of shape {tensor.shape}"
+                raise value_error(name, "params", "each parameter once", given)
             taken.add(id(tensor))
         full = {**self.defaults, **group, "params": tensors}
         self.check_options(full)
@@ -149,14 +145,12 @@ class Optimizer:
         ValueError
             If groups, numbers of parameters, shapes or options do not fit.
         """
-        name = type(self).__name__
         groups = list(state_dict["param_groups"])
         sizes = [len(group["params"]) for group in groups]
         own = [len(group["params"]) for group in self.param_groups]
         if sizes != own:
-            raise ValueError(
-                f"{name}.load_state_dict: groups of {sizes} parameters, expected {own}"
-            )
+            expected = f"groups of {own} parameters"
+            raise value_error("load_state_dict", "state_dict", expected, f"groups of {sizes}")
         options = [{key: group[key] for key in self.defaults if key in group} for group in groups]
         for group, new in zip(self.param_groups, options, strict=True):
             self.check_options({**group, **new})
@@ -165,9 +159,10 @@ class Optimizer:
         state: dict[Tensor, dict[str, Any]] = {}
         for number, held in state_dict["state"].items():
             if number not in by_number:
-                raise ValueError(f"{name}.load_state_dict: state of unknown parameter {number}")
+                expected = f"state of parameters {sorted(by_number)}"
+                raise value_error("load_state_dict", "state_dict", expected, number)
             tensor = by_number[number]
-            state[tensor] = {key: _like(name, tensor, key, value) for key, value in held.items()}
+            state[tensor] = {key: _like(tensor, key, value) for key, value in held.items()}
         for group, new in zip(self.param_groups, options, strict=True):
             group.update(new)
         self.state = state
@@ -184,15 +179,14 @@ def _kind(value: Any) -> str:
     return f"Tensor of {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def _like(name: str, tensor: Tensor, key: str, value: Any) -> Any:
-    """A copy of one entry of the state, in the parameter's dtype if it is one of its arrays."""
-    if value is None or isinstance(value, (int, float)):
-        return value
-    array = np.asarray(value)
-    if array.ndim == 0:  # a step count that another library keeps in an array
-        return array.item()
+def _like(tensor: Tensor, key: str, value: Any) -> Any:
+    """A copy of one entry of the state: the step count, or an array in the parameter's dtype."""
+    if key == "step":  # torch keeps it in a tensor
+        return int(value)
+    if value is None:  # torch's momentum_buffer where there is no momentum
+        return None
+    array = np.asarray(value).astype(tensor.dtype)
     if array.shape != tensor.shape:
-        raise ValueError(
-            f"{name}.load_state_dict: {key} has shape {array.shape}, expected {tensor.shape}"
-        )
-    return array.astype(tensor.dtype)
+        expected = f"{key} of shape {tensor.shape}"
+        raise value_error("load_state_dict", "state_dict", expected, f"shape {array.shape}")
+    return array

@@ -9,6 +9,7 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
 
 __all__ = ["SGD"]
@@ -66,10 +67,8 @@ class SGD(Optimizer):
         for argument in ("lr", "momentum", "dampening", "weight_decay"):
             check_number("SGD", argument, options[argument])
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
-            raise ValueError(
-                f"SGD: nesterov is True with momentum {options['momentum']} and dampening "
-                f"{options['dampening']}, expected momentum above 0 and no dampening"
-            )
+            given = f"momentum {options['momentum']} and dampening {options['dampening']}"
+            raise value_error("SGD", "nesterov", "momentum above 0 and no dampening", given)
 
     def update(self, tensor: Tensor, gradient: Array, options: Mapping[str, Any]) -> None:
         momentum = options["momentum"]

@@ -161,7 +161,8 @@ def max_pool2d_backward(
 ) -> Array:
     """Return the gradient of :func:`max_pool2d`: each element goes where its maximum was found.
 
-    `offsets` are those of :func:`max_pool2d_with_offsets`.
+    `offsets` are those of :func:`max_pool2d_with_offsets`; ValueError if they lie outside of the
+    input.
     """
     g = float64(grad_output)
     hyper = (kernel_size, stride, padding, dilation, ceil_mode)
@@ -171,6 +172,10 @@ def max_pool2d_backward(
     shapes.check_pool_grad(name, "offsets", offsets.shape, input_size, p)
     result = np.zeros((p.planes, *p.input))
     row, column = _positions(p, offsets.reshape(p.planes, *p.output))
+    inside = (row >= 0) & (row < p.input[0]) & (column >= 0) & (column < p.input[1])
+    if not inside.all():
+        expected = "positions inside of the input"
+        raise shapes.value_error(name, "offsets", expected, f"{(~inside).sum()} outside")
     plane = np.arange(p.planes)[:, None, None]
     np.add.at(result, (plane, row, column), g.reshape(row.shape))
     return like(result.reshape(input_size), grad_output)

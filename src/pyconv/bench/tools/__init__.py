@@ -1,8 +1,8 @@
 """Who is timed. Each tool is one module with a function ``prepare(job, operands) -> Prepared``.
 
 ``prepare`` brings the operands into the tool's own form (its tensors, its memory layout, its
-packed weights) and returns the bare call that is timed.  It raises :class:`NotOffered`, with the
-reason, for a job that the tool cannot do or is too slow for.
+packed weights) and returns the bare call that is timed.  For a job that the tool cannot do or is
+too slow for it raises :class:`NotOfferedError` with the reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Prepared(NamedTuple):
     array: Callable[[Any], Array]
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """A tool does not do a job; the message says why."""
 
 

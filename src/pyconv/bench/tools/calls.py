@@ -23,7 +23,5 @@ def gradient_call(module: ModuleType, job: Job, operands: Operands) -> Callable[
     if op == "avg_pool2d":
         return partial(module.avg_pool2d_backward, grad, x.shape, **case.arguments)
     if job.direction == "input":
-        return partial(
-            getattr(module, f"{op}_input"), x.shape, weight, grad, **case.arguments
-        )
+        return partial(getattr(module, f"{op}_input"), x.shape, weight, grad, **case.arguments)
     return partial(getattr(module, f"{op}_weight"), x, case.weight, grad, **case.arguments)

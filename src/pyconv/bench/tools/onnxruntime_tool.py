@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.tools import NotOffered, Operands, Prepared
+from pyconv.bench.tools import NotOfferedError, Operands, Prepared
 from pyconv.bench.tools.onnx_model import one_node_model
 
 _threads = 1
@@ -18,11 +18,9 @@ _threads = 1
 def prepare(job: Job, operands: Operands) -> Prepared:
     """Return the call that is timed."""
     if job.direction != "forward":
-        raise NotOffered("no gradients")
+        raise NotOfferedError("no gradients")
     name, attributes = node(job)
-    model = one_node_model(
-        name, attributes, operands.input.shape, job.case.output, operands.weight
-    )
+    model = one_node_model(name, attributes, operands.input.shape, job.case.output, operands.weight)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads
     options.inter_op_num_threads = 1
@@ -47,7 +45,7 @@ def node(job: Job) -> tuple[str, dict[str, Any]]:
             "group": conv.groups,
         }
     if case.op not in ("max_pool2d", "avg_pool2d"):
-        raise NotOffered(f"no {case.op}")
+        raise NotOfferedError(f"no {case.op}")
     pool = case.pool_problem
     attributes: dict[str, Any] = {
         "kernel_shape": pool.kernel,
@@ -58,7 +56,7 @@ def node(job: Job) -> tuple[str, dict[str, Any]]:
     if case.op == "max_pool2d":
         return "MaxPool", attributes | {"dilations": pool.dilation}
     if case.arguments.get("divisor_override") is not None:
-        raise NotOffered("no divisor_override")
+        raise NotOfferedError("no divisor_override")
     include = int(case.arguments.get("count_include_pad", True))
     return "AveragePool", attributes | {"count_include_pad": include}
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage, signal
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.tools import Array, NotOffered, Operands, Prepared
+from pyconv.bench.tools import Array, NotOfferedError, Operands, Prepared
 
 # SciPy computes every stride-1 position with the dilated kernel: above these sizes a call takes
 # seconds.  Measured on two cores: 0.5 s for 64 channels to 64, 3x3, 56x56 (0.23 Gflop).
@@ -19,13 +19,13 @@ MOST_PLANE_PAIRS = 20_000
 def prepare(job: Job, operands: Operands) -> Prepared:
     """Return the call that is timed."""
     if job.direction != "forward":
-        raise NotOffered("no gradients")
+        raise NotOfferedError("no gradients")
     op = job.case.op
     if op == "conv2d" and operands.weight is not None:
         return Prepared(convolution(job, operands.input, operands.weight), np.asarray)
     if op in ("max_pool2d", "avg_pool2d"):
         return Prepared(pooling(job, operands.input), np.asarray)
-    raise NotOffered(f"no {op}")
+    raise NotOfferedError(f"no {op}")
 
 
 def convolution(job: Job, x: Array, weight: Array) -> Callable[[], Array]:
@@ -43,7 +43,7 @@ def convolution(job: Job, x: Array, weight: Array) -> Callable[[], Array]:
     pairs = len(x) * filters * depth
     flops = 2 * pairs * spread[0, 0].size * x[0, 0].size
     if flops > MOST_FLOPS or pairs > MOST_PLANE_PAIRS:
-        raise NotOffered(f"too slow: {pairs} plane correlations, {flops / 1e9:.2g} Gflop")
+        raise NotOfferedError(f"too slow: {pairs} plane correlations, {flops / 1e9:.2g} Gflop")
     per_group = filters // problem.groups
 
     def call() -> Array:
@@ -64,7 +64,7 @@ def pooling(job: Job, x: Array) -> Callable[[], Array]:
     """Return a pooling as a running filter of which every stride-th value is kept."""
     problem = job.case.pool_problem
     if problem.dilation != (1, 1):
-        raise NotOffered("no dilated windows")
+        raise NotOfferedError("no dilated windows")
     size = (1, 1, *problem.kernel)
     # SciPy's window starts kernel // 2 before its centre; ours starts at the padding.
     keep = tuple(

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.tools import Array, NotOffered, Operands, Prepared
+from pyconv.bench.tools import Array, NotOfferedError, Operands, Prepared
 
 aten = torch.ops.aten
 
@@ -43,7 +43,7 @@ def convolution(
     """Return one of the three passes of a convolution."""
     problem = job.case.conv_problem
     if problem.pad_lo != problem.pad_hi:
-        raise NotOffered("no asymmetric padding")
+        raise NotOfferedError("no asymmetric padding")
     rank = job.case.rank
     stride, padding, dilation = (
         list(sizes[-rank:]) for sizes in (problem.stride, problem.pad_lo, problem.dilation)

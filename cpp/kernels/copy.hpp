@@ -1,0 +1,44 @@
+// A run of values read `step` apart, written together.
+#pragma once
+#include "kernels/table.hpp"
+
+namespace {
+
+// Every step-th value from whole vectors, while a value past them is still part of the run: nothing
+// behind in[(count - 1) * step] is read. Returns how many were copied.
+template <class T>
+int64_t copy_vectors(const T* in, int64_t step, int64_t count, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  for (; step == 1 && i + lanes <= count; i += lanes) Vec<T>::load(in + i).store(out + i);
+  for (; step == 2 && i + lanes < count; i += lanes)
+    even_lanes(Vec<T>::load(in + 2 * i), Vec<T>::load(in + 2 * i + lanes)).store(out + i);
+  for (; step == 4 && i + lanes < count; i += lanes) {
+    const T* p = in + 4 * i;
+    const Vec<T> a = even_lanes(Vec<T>::load(p), Vec<T>::load(p + lanes));
+    const Vec<T> b = even_lanes(Vec<T>::load(p + 2 * lanes), Vec<T>::load(p + 3 * lanes));
+    even_lanes(a, b).store(out + i);
+  }
+  return i;
+}
+
+template <class T>
+void copy_run(const T* in, int64_t step, int64_t count, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = copy_vectors(in, step, count, out);
+  if (i == count) return;
+  const int n = static_cast<int>(count - i);
+  if (step == 1) {
+    Vec<T>::load_n(in + i, n).store_n(out + i, n);
+  } else if (step == 2 && n <= lanes) {
+    const int reads = 2 * n - 1;
+    const T* p = in + 2 * i;
+    const Vec<T> a = Vec<T>::load_n(p, reads < lanes ? reads : lanes);
+    const Vec<T> b = reads > lanes ? Vec<T>::load_n(p + lanes, reads - lanes) : Vec<T>::zero();
+    even_lanes(a, b).store_n(out + i, n);
+  } else {
+    for (; i < count; ++i) out[i] = in[i * step];
+  }
+}
+
+}  // namespace
