@@ -6,7 +6,7 @@ from pyconv import Tensor
 
 
 def directional_error(function, *arrays, seed=0, step=1e-6):
-    """|<v, J^T u> - (<u, f(x + h v)> - <u, f(x - h v)>) / 2h|, relative to the larger of both.
+    """|<v, J^T u> - (<u, f(x + h v)> - <u, f(x - h v)>) / 2h|, relative to <|v|, |J^T u|>.
 
     `function` takes and returns tensors; u and v are random. One number judges all operands.
     """
@@ -20,14 +20,16 @@ def directional_error(function, *arrays, seed=0, step=1e-6):
         assert type(tensor.grad) is np.ndarray
         assert tensor.grad.shape == tensor.shape
         assert tensor.grad.dtype == tensor.dtype
-    exact = sum(float((v * t.grad).sum()) for v, t in zip(directions, tensors, strict=True))
+    products = [v * t.grad for v, t in zip(directions, tensors, strict=True)]
+    exact = sum(float(p.sum()) for p in products)
+    scale = sum(float(np.abs(p).sum()) for p in products)
 
     def along(sign):
         moved = [Tensor(a + sign * step * v) for a, v in zip(arrays, directions, strict=True)]
         return float((weight * function(*moved).data).sum())
 
     numeric = (along(1) - along(-1)) / (2 * step)
-    return abs(exact - numeric) / max(abs(exact), abs(numeric), 1e-3)
+    return abs(exact - numeric) / max(scale, 1e-3)
 
 
 def check(function, *arrays, tolerance=1e-7, **options):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -73,7 +73,7 @@ def terms(case: Case, direction: str) -> int:
     return p.k // p.groups * taps if direction == "input" else p.n * int(np.prod(p.output))
 
 
-@lru_cache(maxsize=None)
+@cache
 def exact(case: Case, direction: str, bias: bool = True) -> Array:
     """Return the reference's result on small integers."""
     data = make(case, integers=True)
@@ -92,7 +92,7 @@ def rounded(case: Case, direction: str, dtype: npt.DTypeLike) -> tuple[Array, Ar
 def refusal(case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str) -> str | None:
     """Return why `algorithm` cannot run a pass of `case`, or None if it can."""
     try:
-        pyconv.explain(
+        explanation = pyconv.explain(
             case.input,
             case.weight,
             **case.arguments,
@@ -102,6 +102,7 @@ def refusal(case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str) ->
         )
     except ValueError as error:
         return str(error)
+    assert (explanation.algorithm, explanation.isa) == (algorithm, pyconv.config.isa())
     return None
 
 

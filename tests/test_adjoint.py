@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from passes import DTYPES, make, run
 
+from passes import DTYPES, make, run
 from pyconv import arrays, cases
 from pyconv.cases import Case
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Guard
+
+import pyconv
+from guarded import Guard
 from passes import (
     DIRECTIONS,
     DTYPES,
@@ -22,11 +24,9 @@ from passes import (
     terms,
     willing,
 )
-from tolerances import assert_same, assert_within, sum_bound
-
-import pyconv
 from pyconv import arrays, cases
 from pyconv.cases import Case
+from tolerances import assert_same, assert_within, sum_bound
 
 CASES = cases.conv("smoke", "edge")
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -53,7 +53,8 @@ def test_integers_are_exact(case: Case, direction: str, isa: str, guard: Guard) 
         for elements, algorithm in enumerate((None, *willing(case, direction, dtype))):
             placed = _placed(data, guard, elements)
             for bias, extra in _variants(direction):
-                out = guard.empty(result_shape(case, direction), dtype, elements * 4 % 16)
+                shape, itemsize = result_shape(case, direction), placed.x.itemsize
+                out = guard.empty(shape, dtype, (elements + 2) % 4 * itemsize)
                 given = placed if bias else placed._replace(bias=None)
                 result = run(arrays, case, direction, given, out=out, algorithm=algorithm, **extra)
                 assert result is out

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from passes import DIRECTIONS, Data, run, willing
-from tolerances import assert_same
 
 import pyconv.config
+from passes import DIRECTIONS, Data, run, willing
 from pyconv import arrays, reference, shapes
 from pyconv.cases import Case
+from tolerances import assert_same
 
 Array = npt.NDArray[Any]
 DTYPES = st.sampled_from([np.float32, np.float64])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from passes import DIRECTIONS, by_torch, exact, make, run
 
+from passes import DIRECTIONS, by_torch, exact, make, run
 from pyconv import cases, reference
 from pyconv.cases import Case
 from pyconv.reference import loops

@@ -8,24 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from passes import DTYPES
 
+from passes import DTYPES
 from pyconv import arrays
 
 Array = npt.NDArray[Any]
 View = Callable[[Array], Array]
 
 
+def _unused(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return memory that spoils whatever is computed from it."""
+    return np.full(shape, np.nan if dtype.kind == "f" else 255, dtype)
+
+
 def _strided(a: Array) -> Array:
     """Every second element of a wider array."""
-    wide = np.full((*a.shape[:-1], 2 * a.shape[-1] + 1), np.nan, a.dtype)
+    wide = _unused((*a.shape[:-1], 2 * a.shape[-1] + 1), a.dtype)
     wide[..., : 2 * a.shape[-1] : 2] = a
     return wide[..., : 2 * a.shape[-1] : 2]
 
 
 def _rows_apart(a: Array) -> Array:
     """Rows with a gap behind each, as in a crop of an image."""
-    wide = np.full((*a.shape[:-1], a.shape[-1] + 3), np.nan, a.dtype)
+    wide = _unused((*a.shape[:-1], a.shape[-1] + 3), a.dtype)
     wide[..., 1 : a.shape[-1] + 1] = a
     return wide[..., 1 : a.shape[-1] + 1]
 
@@ -148,7 +153,10 @@ def test_results_are_new_arrays() -> None:
 
 
 def test_relu_in_place() -> None:
-    """Element by element, the input may be the output."""
+    """Element by element, an operand may be the output."""
     x = np.array([[-1.0, 2.0], [3.0, -4.0]], np.float32)
     assert arrays.relu(x, out=x) is x
     assert x.tolist() == [[0, 2], [3, 0]]
+    g = np.full_like(x, 5.0)
+    assert arrays.relu_backward(g, x, out=g) is g
+    assert g.tolist() == [[0, 5], [5, 0]]

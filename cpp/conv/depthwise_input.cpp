@@ -53,13 +53,15 @@ Shape shape_of(const ConvPlan& plan) {
 
 template <class T>
 struct Memory {
-  T *strip, *result, *weights;
+  T *strip, *result, *weights;  // result: one block for each residue of the columns
   const T** taps;
+  int64_t result_size;
   Memory(const ConvPlan& plan, Arena& arena) {
     const ConvProblem& p = plan.problem;
     const Shape s = shape_of<T>(plan);
     strip = arena.take<T>(s.source_rows * s.row_size);
-    result = arena.take<T>(s.grid_rows * ceil_div(p.input[2], p.stride[2]));
+    result_size = s.grid_rows * ceil_div(p.input[2], p.stride[2]);
+    result = arena.take<T>(result_size * p.stride[2]);
     weights = arena.take<T>(taps_of(p));
     taps = arena.take<const T*>(taps_of(p));
   }
@@ -92,47 +94,54 @@ class PlaneTask {
     const T* dy = static_cast<const T*>(args_.source) +
                   (plane_ * filters + f) * pixels(p_.output);
     strip.fill(dy, p_.output, y + shape_.lo[1], shape_.lo[2], shape_.columns);
-    for (int64_t h = 0; h < std::min(p_.stride[1], p_.input[1]); ++h)
-      for (int64_t w = 0; w < std::min(p_.stride[2], p_.input[2]); ++w)
-        run_residue(strip, y, rows, f, h, w);
+    const int64_t column_residues = std::min(p_.stride[2], p_.input[2]);
+    for (int64_t h = 0; h < std::min(p_.stride[1], p_.input[1]); ++h) {
+      const int64_t here = std::min(rows, ceil_div(p_.input[1] - h, p_.stride[1]) - y);
+      if (here <= 0) continue;
+      T* out = static_cast<T*>(args_.out) + plane_ * pixels(p_.input) +
+               (y * p_.stride[1] + h) * p_.input[2];
+      for (int64_t w = 0; w < column_residues; ++w)
+        run_residue(strip, out, here, f, row_reach_[static_cast<std::size_t>(h)], w);
+      if (p_.stride[2] > 1) merge(out, here, column_residues, f > 0);
+    }
   }
 
-  void run_residue(const PaddedPlane<T>& strip, int64_t y, int64_t rows, int64_t f, int64_t h,
+  // Columns stride apart, into the result itself or, for stride over 1, into this residue's block.
+  void run_residue(const PaddedPlane<T>& strip, T* out, int64_t rows, int64_t f, const Reach& r,
                    int64_t w) const {
-    const Reach& r = row_reach_[static_cast<std::size_t>(h)];
     const Reach& c = column_reach_[static_cast<std::size_t>(w)];
     const int64_t channel = plane_ % p_.c, filters = p_.k / p_.groups;
     const T* weight = static_cast<const T*>(args_.other) + (channel * filters + f) * taps_of(p_);
     DepthwiseArgs<T> d{};
     for (std::size_t i = 0; i < r.tap.size(); ++i)
       for (std::size_t j = 0; j < c.tap.size(); ++j, ++d.tap_count) {
-        memory_.taps[d.tap_count] = strip.at(r.offset[i] - shape_.lo[1], c.offset[j] - shape_.lo[2]);
+        memory_.taps[d.tap_count] =
+            strip.at(r.offset[i] - shape_.lo[1], c.offset[j] - shape_.lo[2]);
         memory_.weights[d.tap_count] = weight[r.tap[i] * p_.kernel[2] + c.tap[j]];
       }
     d.taps = memory_.taps;
     d.weights = memory_.weights;
     d.source_row = strip.row_stride();
     d.columns = ceil_div(p_.input[2] - w, p_.stride[2]);
-    d.rows = std::min(rows, ceil_div(p_.input[1] - h, p_.stride[1]) - y);
-    if (d.rows <= 0) return;
-    T* out = static_cast<T*>(args_.out) + plane_ * pixels(p_.input) +
-             (y * p_.stride[1] + h) * p_.input[2] + w;
+    d.rows = rows;
     const bool direct = p_.stride[2] == 1;
     d.accumulate = direct && f > 0;
-    d.out = direct ? out : memory_.result;
-    d.out_row = direct ? p_.stride[1] * p_.input[2] : d.columns;
+    d.out = direct ? out : memory_.result + w * memory_.result_size;
+    d.out_row = direct ? p_.stride[1] * p_.input[2] : ceil_div(p_.input[2], p_.stride[2]);
     kernels_of<T>(*plan_.isa).depthwise(d);
-    if (!direct) interleave(d, out, f > 0);
   }
 
-  void interleave(const DepthwiseArgs<T>& d, T* out, bool accumulate) const {
-    for (int64_t i = 0; i < d.rows; ++i, out += p_.stride[1] * p_.input[2]) {
-      const T* in = memory_.result + i * d.out_row;
-      if (accumulate) {
-        for (int64_t x = 0; x < d.columns; ++x) out[x * p_.stride[2]] += in[x];
-      } else {
-        for (int64_t x = 0; x < d.columns; ++x) out[x * p_.stride[2]] = in[x];
-      }
+  // The blocks of all column residues, back in turn.
+  void merge(T* out, int64_t rows, int64_t residues, bool accumulate) const {
+    const int64_t width = p_.input[2], step = p_.stride[2], block_row = ceil_div(width, step);
+    for (int64_t i = 0; i < rows; ++i, out += p_.stride[1] * width) {
+      const T* block = memory_.result + i * block_row;
+      const bool pairs = step == 2 && residues == 2 && !accumulate;
+      if (pairs)
+        kernels_of<T>(*plan_.isa).merge_rows(block, block + memory_.result_size, width / 2, out);
+      for (int64_t w = 0; w < residues; ++w, block += memory_.result_size)
+        for (int64_t x = pairs ? width / 2 * 2 + w : w; x < width; x += step)
+          out[x] = accumulate ? out[x] + block[x / step] : block[x / step];
     }
   }
 

@@ -41,4 +41,21 @@ void copy_run(const T* in, int64_t step, int64_t count, T* out) {
   }
 }
 
+// out[2 i] = even[i], out[2 i + 1] = odd[i]: the residues of a stride-2 row back in place.
+template <class T>
+void merge_rows(const T* even, const T* odd, int64_t pairs, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  for (; i + lanes <= pairs; i += lanes) {
+    Vec<T> low, high;
+    interleave(Vec<T>::load(even + i), Vec<T>::load(odd + i), low, high);
+    low.store(out + 2 * i);
+    high.store(out + 2 * i + lanes);
+  }
+  for (; i < pairs; ++i) {
+    out[2 * i] = even[i];
+    out[2 * i + 1] = odd[i];
+  }
+}
+
 }  // namespace

@@ -83,45 +83,63 @@ void copy_strided(const RunSource<T>& s, int64_t step, const Run& run, const T* 
 }
 
 template <class T>
-void gather_run(const GatherArgs<T>& g, const Run& run) {
+void gather_tap(const GatherArgs<T>& g, int64_t t, const TapRows& rows, const Run& run) {
   constexpr int lanes = Vec<T>::lanes;
-  for (int64_t t = 0; t < g.tap_count; ++t) {
-    const TapRows rows = rows_of_tap(g, t);
-    if (rows.count <= 0) continue;
-    const RunSource<T> s = locate_run(g, g.taps[t], run);
-    const T* in = s.in + rows.channel * g.channel_stride;
-    T* out = g.out + (rows.channel * g.tap_count + t - g.row) * g.out_row + run.offset;
-    if (g.step[2] != 1) {
-      for (int64_t c = 0; c < rows.count; ++c)
-        copy_strided(s, g.step[2], run, in + c * g.channel_stride,
-                     out + c * g.out_row * g.tap_count);
-    } else if (run.count <= lanes) {
-      copy_channels<T, 1>(s, g, run, rows.count, in, out);
-    } else if (run.count <= 2 * lanes) {
-      copy_channels<T, 2>(s, g, run, rows.count, in, out);
-    } else {
-      copy_channels<T, 3>(s, g, run, rows.count, in, out);
-    }
+  const RunSource<T> s = locate_run(g, g.taps[t], run);
+  const T* in = s.in + rows.channel * g.channel_stride;
+  T* out = g.out + (rows.channel * g.tap_count + t - g.row) * g.out_row + run.offset;
+  if (g.step[2] != 1) {
+    for (int64_t c = 0; c < rows.count; ++c)
+      copy_strided(s, g.step[2], run, in + c * g.channel_stride,
+                   out + c * g.out_row * g.tap_count);
+  } else if (run.count <= lanes) {
+    copy_channels<T, 1>(s, g, run, rows.count, in, out);
+  } else if (run.count <= 2 * lanes) {
+    copy_channels<T, 2>(s, g, run, rows.count, in, out);
+  } else {
+    copy_channels<T, 3>(s, g, run, rows.count, in, out);
   }
 }
 
+constexpr int runs_at_once = 16;
+
+// The next runs from column `done` on, at most runs_at_once; returns the column behind them.
 template <class T>
-void gather(const GatherArgs<T>& g) {
+int64_t next_runs(const GatherArgs<T>& g, int64_t done, Run (&runs)[runs_at_once], int* count) {
   constexpr int lanes = Vec<T>::lanes;
-  const int64_t width = g.grid[2], plane = g.grid[1] * g.grid[2];
-  int64_t done = 0;
-  while (done < g.columns) {
-    const int64_t j = g.column + done;
-    Run run{done, j / plane, j % plane / width, j % width, 0, false};
-    run.count = width - run.w;
+  const int64_t width = g.grid[2], j = g.column + done;
+  int64_t w = j % width, h = j / width % g.grid[1], d = j / width / g.grid[1];
+  for (*count = 0; *count < runs_at_once && done < g.columns; ++*count) {
+    Run run{done, d, h, w, width - w, false};
     if (run.count > 3 * lanes) run.count = 3 * lanes;
     if (run.count > g.columns - done) run.count = g.columns - done;
     const int64_t vectors = (run.count + lanes - 1) / lanes;
     run.whole_vectors = done + vectors * lanes <= g.out_row;
-    gather_run(g, run);
+    runs[*count] = run;
     done += run.count;
+    w += run.count;
+    if (w < width) continue;
+    w = 0;
+    if (++h == g.grid[1]) {
+      h = 0;
+      ++d;
+    }
   }
-  // Last: the run before may have written past its end.
+  return done;
+}
+
+template <class T>
+void gather(const GatherArgs<T>& g) {
+  Run runs[runs_at_once];
+  for (int64_t done = 0; done < g.columns;) {
+    int count;
+    done = next_runs(g, done, runs, &count);
+    for (int64_t t = 0; t < g.tap_count; ++t) {
+      const TapRows rows = rows_of_tap(g, t);
+      // In order: a run may be written past its end, over the start of the next.
+      for (int i = 0; rows.count > 0 && i < count; ++i) gather_tap(g, t, rows, runs[i]);
+    }
+  }
   if (g.width > g.columns)
     for (int64_t r = 0; r < g.rows; ++r)
       for (int64_t j = g.columns; j < g.width; ++j) g.out[r * g.out_row + j] = T(0);

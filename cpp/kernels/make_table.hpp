@@ -1,6 +1,7 @@
 // Collects the kernels of this unit into its one exported symbol.
 #pragma once
 #include "kernels/avg_pool.hpp"
+#include "kernels/copy.hpp"
 #include "kernels/depthwise.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
@@ -37,9 +38,11 @@ constexpr Kernels<T> make_kernels() {
   k.gather = &gather<T>;
   k.transpose = &transpose_matrix<T>;
   k.pad = &pad_strip<T>;
+  k.merge_rows = &merge_rows<T>;
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
+  k.fma_chains = &fma_chains<T>;
   k.pool = {&max_forward<T>,  &max_offsets<T>, &max_backward<T>, &avg_forward<T>,
             &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
   k.elementwise = {&relu<T>, &relu_backward<T>};

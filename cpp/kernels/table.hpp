@@ -148,9 +148,11 @@ struct Kernels {
   void (*transpose)(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                     ptrdiff_t out_row, int64_t width);
   void (*pad)(const PadArgs<T>&);
+  void (*merge_rows)(const T* even, const T* odd, int64_t pairs, T* out);
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);
+  T (*fma_chains)(int64_t steps);  // 12 independent chains, to measure the peak of this core
   PoolKernels<T> pool;
   ElementwiseKernels<T> elementwise;
 };

@@ -74,4 +74,18 @@ void gemm_tile(const TileArgs<T>& t) {
   finish_tile<T, R, V>(t, acc);
 }
 
+// The most this core can do: enough independent chains to cover the latency, no memory at all.
+template <class T>
+T fma_chains(int64_t steps) {
+  constexpr int chains = 12;
+  Vec<T> s[chains];
+  for (int i = 0; i < chains; ++i) s[i] = Vec<T>::set(T(i));
+  const Vec<T> a = Vec<T>::set(T(0.5)), b = Vec<T>::set(T(1));
+  for (int64_t step = 0; step < steps; ++step)
+    for (int i = 0; i < chains; ++i) s[i] = fma(s[i], a, b);
+  Vec<T> total = Vec<T>::zero();
+  for (int i = 0; i < chains; ++i) total = add(total, s[i]);
+  return total.sum();
+}
+
 }  // namespace

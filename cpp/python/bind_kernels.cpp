@@ -61,6 +61,18 @@ double time_tile(const KernelTable& table, int64_t depth, int64_t repeats) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Flops a second of independent multiply-adds in registers, on one core.
+template <class T>
+double peak_rate(const KernelTable& table, int64_t steps) {
+  const Kernels<T>& k = kernels_of<T>(table);
+  const auto start = std::chrono::steady_clock::now();
+  const T result = k.fma_chains(steps);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  // The result is finite whatever happens; reading it keeps the loop from being removed.
+  return result == result ? 2.0 * 12 * k.lanes * static_cast<double>(steps) / seconds : 0.0;
+}
+
 }  // namespace
 }  // namespace pyconv
 
@@ -90,4 +102,10 @@ void register_kernels(py::module_& m) {
     return element_bytes == 4 ? time_tile<float>(table_named(isa), depth, repeats)
                               : time_tile<double>(table_named(isa), depth, repeats);
   }, py::arg("isa"), py::arg("element_bytes"), py::arg("depth"), py::arg("repeats"));
+  m.def("peak_rate", [](const std::string& isa, int element_bytes, int64_t steps) {
+    if (steps < 1) throw std::invalid_argument("steps: expected at least 1");
+    py::gil_scoped_release unlocked;
+    return element_bytes == 4 ? peak_rate<float>(table_named(isa), steps)
+                              : peak_rate<double>(table_named(isa), steps);
+  }, py::arg("isa"), py::arg("element_bytes"), py::arg("steps"));
 }
