@@ -334,13 +334,18 @@ def test_out_that_overlaps_an_operand(function: str) -> None:
         assert _call(function, {argument: operand, "out": beside}) is beside
 
 
-@pytest.mark.parametrize("value", [0, 9, 255])
+@pytest.mark.parametrize(
+    ("kernel", "value"), [(3, 0), (3, 9), (3, 255), (17, -1), (17, 289), (17, 2**31 - 1)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_offsets_that_lie_outside_do_no_harm(value: int, dtype: Any, guard: Guard) -> None:
+def test_offsets_that_lie_outside_do_no_harm(
+    kernel: int, value: int, dtype: Any, isa: str, guard: Guard
+) -> None:
     """Offsets are data: whatever they hold, nothing outside of the result is written."""
+    hyper = (kernel, 2, kernel // 2)
     g = guard.place(np.ones((1, 2, 4, 4), dtype))
-    offsets = guard.place(np.full(g.shape, value, np.uint8))
+    offsets = guard.place(np.full(g.shape, value, np.uint8 if kernel == 3 else np.int32))
     out = guard.empty((1, 2, 8, 8), dtype)
     with contextlib.suppress(ValueError):
-        arrays.max_pool2d_backward(g, offsets, out.shape, 3, 2, 1, out=out)
+        arrays.max_pool2d_backward(g, offsets, out.shape, *hyper, out=out)
     guard.check()

@@ -5,9 +5,10 @@ namespace pyconv {
 namespace {
 
 const ConvAlgorithm* const forward[] = {
-    &depthwise_forward, &pointwise_forward, &implicit_gemm_forward, &naive_forward};
+    &depthwise_forward, &pointwise_forward, &direct_forward, &implicit_gemm_forward,
+    &naive_forward};
 const ConvAlgorithm* const input[] = {
-    &depthwise_input, &pointwise_input, &implicit_gemm_input, &naive_input};
+    &depthwise_input, &pointwise_input, &direct_input, &implicit_gemm_input, &naive_input};
 const ConvAlgorithm* const weight[] = {
     &depthwise_weight, &implicit_gemm_weight, &naive_weight};
 

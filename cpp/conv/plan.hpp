@@ -1,5 +1,6 @@
 // Problem -> plan -> run. A plan is immutable and holds all that does not depend on the data.
 #pragma once
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -44,8 +45,13 @@ struct ConvPhase {
   int64_t grid[3];                 // output positions in this phase
   int64_t origin[3];               // first of them
   int64_t columns, depth;          // of the product
+  int64_t depth_block;             // at a time: whole channels where a band is read
   int64_t column_blocks, first_task;
   int64_t pack_offset;             // elements, in the packed weights of all groups
+  std::vector<ptrdiff_t> b_rows;   // where the tile finds the rows of its right operand
+  // Direct convolution only: the padded band under a task's columns, which run over whole padded
+  // rows (`pitch` long); those past grid[2] in a row are computed and dropped.
+  int64_t low[3], pitch, band_rows;
 };
 
 struct ConvPlan {
@@ -56,7 +62,7 @@ struct ConvPlan {
   const ConvAlgorithm* algorithm;
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
-  int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;
+  int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;
   std::size_t task_bytes = 0, shared_bytes = 0;

@@ -53,6 +53,7 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
   plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 8, 1, 8) : 1;
   plan.tasks = outputs * plan.splits;
+  for (int64_t i = 0; i < plan.depth_block; ++i) plan.phases[0].b_rows.push_back(i * width);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
   plan.task_bytes = arena.used();
@@ -153,7 +154,7 @@ class WeightTask {
     TileArgs<T> t{};
     t.a_row = plan_.depth_block;
     t.a_col = 1;
-    t.b_row = width;
+    t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = plan_.column_block;
     t.depth = depth_;
     t.accumulate = accumulate;

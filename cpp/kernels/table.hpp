@@ -11,13 +11,15 @@ enum IsaFeature : unsigned { needs_nothing = 0, needs_avx2_fma = 1, needs_avx512
 constexpr int max_tile_rows = 8;
 constexpr int max_tile_vectors = 3;
 
-// One register tile: c[i][j] (+)= sum over p of a[i * a_row + p * a_col] * b[p * b_row + j].
+// One register tile: c[i][j] (+)= sum over p of a[i * a_row + p * a_col] * b[b_rows[p] + j].
+// Rows of b may lie anywhere: in a packed panel, in an image, or a filter tap apart in its padded
+// copy.
 template <class T>
 struct TileArgs {
   const T* a;
   ptrdiff_t a_row, a_col;
   const T* b;
-  ptrdiff_t b_row;
+  const ptrdiff_t* b_rows;
   T* c;
   ptrdiff_t c_row;
   int64_t depth;         // p runs over 0 .. depth - 1

@@ -42,17 +42,17 @@ template <class T, int R, int V>
 void gemm_tile(const TileArgs<T>& t) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = t.columns - (V - 1) * lanes;
-  const T* b = t.b;
   const T* a[R];
   for (int i = 0; i < R; ++i) a[i] = t.a + i * t.a_row;
   const ptrdiff_t a_col = t.a_col;
-  const ptrdiff_t b_row = t.b_row;
+  const ptrdiff_t* const b_rows = t.b_rows;
   Vec<T> acc[R][V];
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) acc[i][j] = Vec<T>::zero();
   ptrdiff_t at = 0;
   if (tail == lanes) {
-    for (int64_t p = 0; p < t.depth; ++p, at += a_col, b += b_row) {
+    for (int64_t p = 0; p < t.depth; ++p, at += a_col) {
+      const T* b = t.b + b_rows[p];
       Vec<T> column[V];
       for (int j = 0; j < V; ++j) column[j] = Vec<T>::load(b + j * lanes);
       for (int i = 0; i < R; ++i) {
@@ -61,7 +61,8 @@ void gemm_tile(const TileArgs<T>& t) {
       }
     }
   } else {
-    for (int64_t p = 0; p < t.depth; ++p, at += a_col, b += b_row) {
+    for (int64_t p = 0; p < t.depth; ++p, at += a_col) {
+      const T* b = t.b + b_rows[p];
       Vec<T> column[V];
       for (int j = 0; j < V - 1; ++j) column[j] = Vec<T>::load(b + j * lanes);
       column[V - 1] = Vec<T>::load_n(b + (V - 1) * lanes, tail);

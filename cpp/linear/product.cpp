@@ -4,6 +4,7 @@
 #include "linear/product.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/cpu.hpp"
 #include "core/parallel.hpp"
@@ -17,8 +18,10 @@ constexpr int64_t row_block = 240;
 template <class T>
 class ProductTask {
  public:
-  ProductTask(const Product& product, const Kernels<T>& kernels, int64_t task)
-      : q_(product), k_(kernels), width_(int64_t{k_.lanes} * k_.tile_vectors) {
+  ProductTask(const Product& product, const Kernels<T>& kernels,
+              const std::vector<ptrdiff_t>& b_rows, int64_t task)
+      : q_(product), k_(kernels), b_rows_(b_rows),
+        width_(int64_t{k_.lanes} * k_.tile_vectors) {
     const int64_t row_blocks = ceil_div(q_.rows, row_block);
     row_ = task % row_blocks * row_block;
     rows_ = std::min(row_block, q_.rows - row_);
@@ -51,11 +54,10 @@ class ProductTask {
         k_.transpose(b + column_ * q_.b_stride + p, q_.b_stride, columns_, depth, panel, width_,
                      ceil_div(columns_, k_.lanes) * k_.lanes);
       t.b = panel;
-      t.b_row = width_;
     } else {
       t.b = b + p * q_.b_stride + column_;
-      t.b_row = q_.b_stride;
     }
+    t.b_rows = b_rows_.data();
     const bool last = p + depth == q_.depth;
     t.a_row = q_.a_row;
     t.a_col = q_.a_col;
@@ -75,6 +77,7 @@ class ProductTask {
 
   const Product& q_;
   const Kernels<T>& k_;
+  const std::vector<ptrdiff_t>& b_rows_;
   const int64_t width_;
   int64_t row_, rows_, column_, columns_;
 };
@@ -88,8 +91,12 @@ void multiply_typed(const Product& q) {
                       static_cast<double>(q.depth);
   // A transposed operand costs its elements once, however few rows use it.
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
+  const int64_t block = std::min(q.depth, ProductTask<T>::depth_block(width));
+  std::vector<ptrdiff_t> b_rows(static_cast<std::size_t>(block));
+  for (std::size_t p = 0; p < b_rows.size(); ++p)
+    b_rows[p] = static_cast<ptrdiff_t>(p) * (q.b_transposed ? width : q.b_stride);
   parallel_for(tasks, work / 8 + packing,
-               [&](int64_t task) { ProductTask<T>(q, k, task).run(); });
+               [&](int64_t task) { ProductTask<T>(q, k, b_rows, task).run(); });
 }
 
 template <class T>

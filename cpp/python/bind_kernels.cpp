@@ -29,7 +29,9 @@ void tile_product(const KernelTable& table, const py::array& a, const py::array&
   t.a_row = depth;
   t.a_col = 1;
   t.b = static_cast<const T*>(read(b, type, depth * columns, "b"));
-  t.b_row = columns;
+  std::vector<ptrdiff_t> b_rows(static_cast<std::size_t>(depth));
+  for (std::size_t p = 0; p < b_rows.size(); ++p) b_rows[p] = static_cast<ptrdiff_t>(p) * columns;
+  t.b_rows = b_rows.data();
   t.c = static_cast<T*>(write(c, type, rows * columns, "c"));
   t.c_row = columns;
   t.depth = depth;
@@ -48,7 +50,9 @@ double time_tile(const KernelTable& table, int64_t depth, int64_t repeats) {
   for (int64_t i = 0; i < total; ++i) a[i] = T(1) / T(i % 7 + 1);
   TileArgs<T> t{};
   t.b = a;
-  t.b_row = width;
+  std::vector<ptrdiff_t> b_rows(static_cast<std::size_t>(depth));
+  for (std::size_t p = 0; p < b_rows.size(); ++p) b_rows[p] = static_cast<ptrdiff_t>(p) * width;
+  t.b_rows = b_rows.data();
   t.a = a + depth * width;
   t.a_row = depth;
   t.a_col = 1;

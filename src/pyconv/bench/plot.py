@@ -26,13 +26,21 @@ def write_plot(result: Result, path: Path) -> None:
         row.job.case.name if len(directions) == 1 else f"{row.job.case.name}  [{row.job.direction}]"
         for row in result.rows
     ]
+    pairs = zip(result.rows, result.rows[1:], strict=False)
+    borders = [
+        position + 0.5
+        for position, (above, below) in enumerate(pairs)
+        if above.job.direction != below.job.direction
+    ]
     height = 0.25 * len(labels) + 1.9
     figure = Figure(figsize=(3.2 + 2.7 * len(peers), height), layout="constrained")
     panels = figure.subplots(1, len(peers), sharey=True, squeeze=False)[0]
     for panel, peer in zip(panels, peers, strict=True):
         draw_panel(panel, peer, [row.ratio(peer) for row in result.rows])
+        for position in borders:
+            panel.axhline(position, color="#bbbbbb", linewidth=0.8)
     panels[0].set_yticks(range(len(labels)), labels, fontsize=8)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(labels) - 0.4, -0.6)
     shown = "" if len(directions) > 1 else f", {next(iter(directions))}"
     figure.suptitle(
         f"How many times as fast is pyconv?  float32, {result.threads} threads{shown}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import statistics
 import sys
 import time
 import traceback
@@ -22,8 +23,8 @@ import numpy as np
 from pyconv.bench import tools
 from pyconv.bench.jobs import Job
 
-# A timed stretch is at least this long: the clock's own noise is then below one part in 1000.
-SHORTEST_STRETCH = 2e-3
+# Reading the clock takes some 50 ns: of a longer call that is under one part in 400.
+SHORTEST_CALL = 2e-5
 
 
 class Worker:
@@ -58,11 +59,15 @@ class Worker:
         return prepared.array(prepared.call())
 
     def time(self, seconds: float) -> float:
-        """Call as often as fits into about so many seconds; return the seconds of one call."""
+        """Call as often as fits into about so many seconds; return the seconds of one call.
+
+        That is the median over the calls, which a few interruptions do not move; for calls too
+        short for the clock, the mean of a stretch of them.
+        """
         repeats = max(1, int(seconds / max(self.estimate, 1e-7)))
-        taken = self.stretch(repeats)
-        while taken * repeats < SHORTEST_STRETCH:
-            repeats *= 4
+        if self.estimate > SHORTEST_CALL:
+            taken = statistics.median(self.stretch(1) for _ in range(repeats))
+        else:
             taken = self.stretch(repeats)
         self.estimate = taken
         return taken

@@ -135,12 +135,13 @@ def held_out(path: Path, images: Array, labels: Array, chances: Array) -> None:
     wrong = np.flatnonzero(guesses != labels)
     right = np.flatnonzero(guesses == labels)
     chosen = [*wrong, *right][: rows * columns]
-    figure = Figure(figsize=(1.35 * columns, 1.68 * rows + 0.8), layout="constrained")
+    figure = Figure(figsize=(1.35 * columns, 1.68 * rows + 0.9), layout="constrained")
     share = 1 - len(wrong) / len(labels)
     figure.suptitle(
         f"Held-out digits: {len(wrong)} of {len(labels)} read wrongly (red, first); "
-        f"accuracy {share:.2%}",
-        fontsize=14,
+        f"accuracy {share:.2%}\n"
+        "above each: the network's answer and the probability that it gives it",
+        fontsize=13,
     )
     for axes, index in zip(figure.subplots(rows, columns).flat, chosen, strict=False):
         good = guesses[index] == labels[index]

@@ -1,0 +1,151 @@
+#include "conv/gemm_plan.hpp"
+
+namespace pyconv {
+namespace {
+
+// Columns of a direct phase run over padded rows; taps become offsets into the band.
+void measure_band(ConvPhase& phase) {
+  int64_t high[3] = {0, 0, 0};
+  for (std::size_t t = 0; t < phase.taps.size(); ++t) {
+    const int64_t at[3] = {phase.taps[t].d, phase.taps[t].h, phase.taps[t].w};
+    for (int i = 0; i < 3; ++i) {
+      phase.low[i] = t ? std::min(phase.low[i], at[i]) : at[i];
+      high[i] = t ? std::max(high[i], at[i]) : at[i];
+    }
+  }
+  phase.pitch = phase.grid[2] + high[2] - phase.low[2];
+  phase.band_rows = high[1] - phase.low[1];  // and the rows of a block of columns
+  phase.columns = (phase.grid[1] - 1) * phase.pitch + phase.grid[2];
+}
+
+// The taps that reach positions `origin` modulo stride, and where they read. Forward: all of them.
+ConvPhase make_phase(const ConvPlan& plan, const int64_t (&origin)[3]) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  ConvPhase phase{};
+  int64_t index = 0, at[3];
+  for (at[0] = 0; at[0] < p.kernel[0]; ++at[0])
+    for (at[1] = 0; at[1] < p.kernel[1]; ++at[1])
+      for (at[2] = 0; at[2] < p.kernel[2]; ++at[2], ++index) {
+        int64_t offset[3];
+        bool reaches = true;
+        for (int i = 0; i < 3; ++i) {
+          const int64_t shift = at[i] * p.dilation[i] - p.pad_lo[i];
+          offset[i] = forward ? shift : (origin[i] - shift) / p.stride[i];
+          if (!forward) reaches = reaches && (origin[i] - shift) % p.stride[i] == 0;
+        }
+        if (!reaches) continue;
+        phase.taps.push_back({offset[0], offset[1], offset[2]});
+        phase.filter_tap.push_back(index);
+      }
+  const Sizes s = sizes_of(plan);
+  for (int i = 0; i < 3; ++i) {
+    phase.origin[i] = origin[i];
+    phase.grid[i] = forward ? s.result[i] : ceil_div(s.result[i] - origin[i], p.stride[i]);
+  }
+  phase.columns = pixels(phase.grid);
+  if (reads_band(plan)) measure_band(phase);
+  phase.depth = s.channels * static_cast<int64_t>(phase.taps.size());
+  return phase;
+}
+
+void make_phases(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  int64_t end[3], o[3];
+  for (int i = 0; i < 3; ++i) end[i] = forward ? 1 : std::min(p.stride[i], p.input[i]);
+  for (o[0] = 0; o[0] < end[0]; ++o[0])
+    for (o[1] = 0; o[1] < end[1]; ++o[1])
+      for (o[2] = 0; o[2] < end[2]; ++o[2]) plan.phases.push_back(make_phase(plan, o));
+}
+
+// Depth: a panel fills most of a 48 KB first-level cache; a band, whole channels of it.
+template <class T>
+void choose_depth(ConvPlan& plan) {
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors;
+  const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  const int64_t channels = std::max<int64_t>(1, sizes_of(plan).channels);
+  for (ConvPhase& phase : plan.phases) {
+    const auto taps = static_cast<int64_t>(phase.taps.size());
+    if (reads_band(plan) && taps) {
+      const int64_t blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
+      phase.depth_block = ceil_div(channels, blocks) * taps;
+    } else {
+      const int64_t depth = std::max<int64_t>(1, phase.depth);
+      phase.depth_block = ceil_div(depth, ceil_div(depth, limit));
+    }
+    plan.depth_block = std::max(plan.depth_block, phase.depth_block);
+  }
+}
+
+// Where the tile finds row p of a depth block.
+template <class T>
+void place_rows(const ConvPlan& plan, ConvPhase& phase) {
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t* source = sizes_of(plan).source;
+  const bool in_place = reads_image_in_place(plan);
+  const int64_t step = in_place ? source[0] * source[1] * source[2]
+                                : int64_t{k.lanes} * k.tile_vectors;
+  const int64_t rows = std::min(phase.depth_block, phase.depth);
+  const auto taps = static_cast<int64_t>(phase.taps.size());
+  for (int64_t p = 0; p < rows; ++p) {
+    if (!reads_band(plan)) {
+      phase.b_rows.push_back(p * step);
+      continue;
+    }
+    const Tap& tap = phase.taps[static_cast<std::size_t>(p % taps)];
+    phase.b_rows.push_back((p / taps * phase.band_rows + tap.h - phase.low[1]) * phase.pitch +
+                           tap.w - phase.low[2]);
+  }
+}
+
+// Columns: several panels reuse a block of weights from the second-level cache. Rows are split only
+// where columns alone give too few tasks, because every row block gathers again.
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors;
+  const Sizes s = sizes_of(plan);
+  const ConvProblem& p = plan.problem;
+  int64_t columns = 0;
+  for (const ConvPhase& phase : plan.phases) columns = std::max(columns, phase.columns);
+  choose_depth<T>(plan);
+  plan.column_block = std::clamp<int64_t>(ceil_div(columns, width) / 16, 1, 8) * width;
+  const int64_t column_blocks = ceil_div(columns, plan.column_block);
+  const int64_t rows = std::max<int64_t>(1, s.rows);
+  const int64_t wanted = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4
+                             ? std::min<int64_t>(4, ceil_div(rows, 64))
+                             : 1;
+  plan.row_block = ceil_div(ceil_div(rows, wanted), k.tile_rows) * k.tile_rows;
+  plan.row_blocks = ceil_div(rows, plan.row_block);
+  plan.tasks = plan.packed_elements = 0;
+  for (ConvPhase& phase : plan.phases) {
+    phase.column_blocks = ceil_div(phase.columns, plan.column_block);
+    phase.first_task = plan.tasks;
+    phase.pack_offset = plan.packed_elements;
+    if (reads_band(plan))
+      phase.band_rows += std::min(phase.grid[1], ceil_div(plan.column_block - 1, phase.pitch) + 1);
+    plan.tasks += p.n * p.groups * plan.row_blocks * phase.column_blocks;
+    plan.packed_elements += p.groups * ceil_div(rows, k.tile_rows) * k.tile_rows * phase.depth;
+    place_rows<T>(plan, phase);
+  }
+  Arena arena;
+  TaskMemory<T> counted(plan, arena);
+  plan.task_bytes = arena.used();
+  if (plan.direction == Direction::input)
+    plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
+}
+
+}  // namespace
+
+void plan_gemm(ConvPlan& plan) {
+  make_phases(plan);
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+}
+
+}  // namespace pyconv

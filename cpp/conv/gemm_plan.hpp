@@ -1,0 +1,63 @@
+// How a convolution is cut into matrix products: phases, blocks, and the memory of a task.
+#pragma once
+#include <algorithm>
+
+#include "conv/list.hpp"
+#include "core/scratch.hpp"
+
+namespace pyconv {
+
+struct Sizes {
+  int64_t rows, channels;  // per group: of the result, of the source
+  const int64_t* source;   // spatial size
+  const int64_t* result;
+};
+
+inline Sizes sizes_of(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (plan.direction == Direction::forward)
+    return {p.k / p.groups, p.c / p.groups, p.input, p.output};
+  return {p.c / p.groups, p.k / p.groups, p.output, p.input};
+}
+
+inline bool strided_result(const ConvPlan& plan) {
+  const int64_t(&s)[3] = plan.problem.stride;
+  return plan.direction == Direction::input && (s[0] > 1 || s[1] > 1 || s[2] > 1);
+}
+
+inline bool reads_image_in_place(const ConvPlan& plan) {
+  return plan.algorithm == &pointwise_forward || plan.algorithm == &pointwise_input;
+}
+
+inline bool reads_band(const ConvPlan& plan) {
+  return plan.algorithm == &direct_forward || plan.algorithm == &direct_input;
+}
+
+inline int64_t channels_of_block(const ConvPhase& phase) {
+  return phase.depth_block / static_cast<int64_t>(phase.taps.size());
+}
+
+template <class T>
+struct TaskMemory {
+  T* panel;   // gathered columns, or the padded band
+  T* result;  // where the columns do not lie next to each other in the result
+  TaskMemory(const ConvPlan& plan, Arena& arena) {
+    const Kernels<T>& k = kernels_of<T>(*plan.isa);
+    int64_t elements = reads_image_in_place(plan) ? 0 : plan.depth_block * k.lanes * k.tile_vectors;
+    if (reads_band(plan)) {
+      elements = 0;
+      for (const ConvPhase& p : plan.phases)
+        if (!p.taps.empty()) elements = std::max(elements, channels_of_block(p) * p.band_rows * p.pitch);
+      // A tile's last vectors and the border's whole vectors reach past the last row.
+      elements += int64_t{k.lanes} * (k.tile_vectors + 1);
+    }
+    panel = arena.take<T>(elements);
+    const bool apart = strided_result(plan) || reads_band(plan);
+    result = apart ? arena.take<T>(plan.row_block * plan.column_block) : nullptr;
+  }
+};
+
+// Fills in the phases, blocks, tasks and bytes of a plan whose algorithm is chosen.
+void plan_gemm(ConvPlan& plan);
+
+}  // namespace pyconv
