@@ -86,7 +86,7 @@ def test_training_learns_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Silence()
     data = digits.load(0)
     _, history = training.train(data, 0, progress)
-    assert progress.steps == 2 * 45
+    assert progress.steps == 2 * 90
     assert progress.epochs == 2
     assert history[-1].loss < history[0].loss < 2.3
     assert history[-1].accuracy > 0.8

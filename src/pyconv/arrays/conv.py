@@ -43,9 +43,9 @@ def _overlap(weight: Any) -> tuple[Array, ...]:
 
 
 def _planned(
-    make: Any, name: str, direction: str, itemsize: int, algorithm: str | None, sizes: tuple[Any, ...],
-    hyper: tuple[Any, Any, Any, Any],
-) -> tuple[_core.ConvPlan, tuple[int, ...], int]:
+    make: Any, name: str, direction: str, itemsize: int, algorithm: str | None,
+    sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
+) -> tuple[_core.ConvPlan, tuple[int, ...], int]:  # fmt: skip
     """Return the plan, the shape of the forward output and the number of output channels."""
     rank = int(name[4])
 

@@ -20,8 +20,8 @@ from pyconv.demo import digits, pictures
 Array = npt.NDArray[Any]
 
 EPOCHS = 20
-BATCH = 32
-PEAK_RATE = 3e-3
+BATCH = 16
+PEAK_RATE = 2e-3
 
 
 class Epoch(NamedTuple):
