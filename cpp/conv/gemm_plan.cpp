@@ -89,11 +89,8 @@ void place_rows(const ConvPlan& plan, ConvPhase& phase) {
                                 : int64_t{k.lanes} * k.tile_vectors;
   const int64_t rows = std::min(phase.depth_block, phase.depth);
   const auto taps = static_cast<int64_t>(phase.taps.size());
-  for (int64_t p = 0; p < rows; ++p) {
-    if (!reads_band(plan)) {
-      phase.b_rows.push_back(p * step);
-      continue;
-    }
+  if (!reads_band(plan)) phase.b_rows = offsets(rows, step);
+  for (int64_t p = 0; p < rows && reads_band(plan); ++p) {
     const Tap& tap = phase.taps[static_cast<std::size_t>(p % taps)];
     phase.b_rows.push_back((p / taps * phase.band_rows + tap.h - phase.low[1]) * phase.pitch +
                            tap.w - phase.low[2]);
@@ -130,6 +127,8 @@ void plan_blocks(ConvPlan& plan) {
     plan.packed_elements += p.groups * ceil_div(rows, k.tile_rows) * k.tile_rows * phase.depth;
     place_rows<T>(plan, phase);
   }
+  plan.raw = {offsets(k.tile_rows, plan.phases[0].depth), offsets(plan.depth_block, 1)};
+  plan.packed = {offsets(k.tile_rows, 1), offsets(plan.depth_block, k.tile_rows)};
   Arena arena;
   TaskMemory<T> counted(plan, arena);
   plan.task_bytes = arena.used();

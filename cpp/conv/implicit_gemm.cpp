@@ -128,6 +128,9 @@ class GemmTask {
       if (depth_) gather_panel(memory.panel, j, n, width);
       t.b = memory.panel;
     }
+    const LeftOperand& weights = packed_ ? plan_.packed : plan_.raw;
+    t.a_rows = weights.rows.data();
+    t.a_cols = weights.cols.data();
     t.b_rows = phase_.b_rows.data();
     t.depth = depth_;
     t.columns = static_cast<int>(n);
@@ -152,12 +155,8 @@ class GemmTask {
       const int64_t panels = ceil_div(s_.rows, k_.tile_rows);
       t.a = packed_ + phase_.pack_offset +
             (group_ * panels * k_.tile_rows + row) * phase_.depth + depth_at_ * k_.tile_rows;
-      t.a_row = 1;
-      t.a_col = k_.tile_rows;
     } else {
       t.a = static_cast<const T*>(args_.other) + (group_ * s_.rows + row) * phase_.depth + depth_at_;
-      t.a_row = phase_.depth;
-      t.a_col = 1;
     }
   }
 

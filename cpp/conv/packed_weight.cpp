@@ -69,9 +69,26 @@ void pack_gradients(const ConvPlan& plan, const T* w, T* out) {
   });
 }
 
+// Filters side by side: column panels [group][panel][depth][tile width].
+template <class T>
+void pack_columns(const ConvPlan& plan, const T* w, T* out) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors, filters = p.k / p.groups;
+  const int64_t depth = p.c / p.groups * taps_of(p), panels = ceil_div(filters, width);
+  parallel_for(p.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
+               [&](int64_t task) {
+    const int64_t group = task / panels, first = task % panels * width;
+    k.transpose(w + (group * filters + first) * depth, depth, std::min(width, filters - first),
+                depth, out + task * width * depth, width, width);
+  });
+}
+
 template <class T>
 void pack(const ConvPlan& plan, const T* w, T* out) {
-  if (plan.direction == Direction::forward) {
+  if (plan.filters_as_columns) {
+    pack_columns(plan, w, out);
+  } else if (plan.direction == Direction::forward) {
     pack_filters(plan, w, out);
   } else {
     pack_gradients(plan, w, out);
@@ -100,7 +117,7 @@ const void* PackedWeight::pack_for(const ConvPlan& plan) const {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
   std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.isa->f32.tile_rows,
-                           plan.isa->f64.tile_rows, p.groups};
+                           plan.isa->f64.tile_rows, p.groups, plan.filters_as_columns};
   // The residues of a strided data gradient depend on the geometry; a forward pack does not.
   if (!forward) {
     for (int i = 0; i < 3; ++i)

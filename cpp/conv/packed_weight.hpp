@@ -31,8 +31,8 @@ class PackedWeight {
   mutable std::map<std::vector<int64_t>, std::unique_ptr<AlignedBuffer>> packs_;
 };
 
-// Row panels for the tile: [phase][group][panel][depth][tile_rows], the last panel filled with
-// zeros. Parallel over panels.
+// Panels for the tile, the last filled with zeros: rows [phase][group][panel][depth][tile_rows], or
+// columns [group][panel][depth][tile width] where the plan has filters as columns.
 void pack_weights(const ConvPlan& plan, const void* weight, void* out);
 
 }  // namespace pyconv

@@ -48,10 +48,15 @@ struct ConvPhase {
   int64_t depth_block;             // at a time: whole channels where a band is read
   int64_t column_blocks, first_task;
   int64_t pack_offset;             // elements, in the packed weights of all groups
-  std::vector<ptrdiff_t> b_rows;   // where the tile finds the rows of its right operand
+  std::vector<ptrdiff_t> b_rows;   // where the tile finds step p of its right operand
   // Direct convolution only: the padded band under a task's columns, which run over whole padded
   // rows (`pitch` long); those past grid[2] in a row are computed and dropped.
   int64_t low[3], pitch, band_rows;
+};
+
+// Where the tile finds its left operand: row i, step p.
+struct LeftOperand {
+  std::vector<ptrdiff_t> rows, cols;
 };
 
 struct ConvPlan {
@@ -62,6 +67,8 @@ struct ConvPlan {
   const ConvAlgorithm* algorithm;
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
+  LeftOperand raw, packed;
+  bool filters_as_columns = false;  // packed weights are the right operand, not the left
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;
@@ -78,5 +85,12 @@ int64_t pixels(const int64_t (&size)[3]);
 double conv_work(const ConvProblem&);  // multiply-adds
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Offsets 0, step, 2 step, ...
+inline std::vector<ptrdiff_t> offsets(int64_t count, int64_t step) {
+  std::vector<ptrdiff_t> list(static_cast<std::size_t>(count));
+  for (int64_t i = 0; i < count; ++i) list[static_cast<std::size_t>(i)] = i * step;
+  return list;
+}
 
 }  // namespace pyconv

@@ -11,13 +11,13 @@ enum IsaFeature : unsigned { needs_nothing = 0, needs_avx2_fma = 1, needs_avx512
 constexpr int max_tile_rows = 8;
 constexpr int max_tile_vectors = 3;
 
-// One register tile: c[i][j] (+)= sum over p of a[i * a_row + p * a_col] * b[b_rows[p] + j].
-// Rows of b may lie anywhere: in a packed panel, in an image, or a filter tap apart in its padded
-// copy.
+// One register tile: c[i][j] (+)= sum over p of a[a_rows[i] + a_cols[p]] * b[b_rows[p] + j].
+// Offsets instead of strides: an operand may be a packed panel, a weight as it lies in memory, or a
+// padded image in which each p is a filter tap.
 template <class T>
 struct TileArgs {
   const T* a;
-  ptrdiff_t a_row, a_col;
+  const ptrdiff_t *a_rows, *a_cols;
   const T* b;
   const ptrdiff_t* b_rows;
   T* c;

@@ -6,8 +6,8 @@
 //          +--------+--------+--------+
 //
 // Per p: V loads of b, R broadcasts of a, R * V fused multiply-adds. On AVX-512 with R = 8, V = 3
-// that is 24 FMA in 12 cycles against 11 loads in 5.5: bound by arithmetic. `a` is read with two
-// strides, so weights and gradients need no packing where their depth is contiguous.
+// that is 24 FMA in 12 cycles against 11 loads in 5.5: bound by arithmetic. Both operands are
+// read through tables of offsets (one more load a step), so few of them need packing.
 #pragma once
 #include "kernels/table.hpp"
 
@@ -43,16 +43,16 @@ void gemm_tile(const TileArgs<T>& t) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = t.columns - (V - 1) * lanes;
   const T* a[R];
-  for (int i = 0; i < R; ++i) a[i] = t.a + i * t.a_row;
-  const ptrdiff_t a_col = t.a_col;
+  for (int i = 0; i < R; ++i) a[i] = t.a + t.a_rows[i];
+  const ptrdiff_t* const a_cols = t.a_cols;
   const ptrdiff_t* const b_rows = t.b_rows;
   Vec<T> acc[R][V];
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) acc[i][j] = Vec<T>::zero();
-  ptrdiff_t at = 0;
   if (tail == lanes) {
-    for (int64_t p = 0; p < t.depth; ++p, at += a_col) {
+    for (int64_t p = 0; p < t.depth; ++p) {
       const T* b = t.b + b_rows[p];
+      const ptrdiff_t at = a_cols[p];
       Vec<T> column[V];
       for (int j = 0; j < V; ++j) column[j] = Vec<T>::load(b + j * lanes);
       for (int i = 0; i < R; ++i) {
@@ -61,8 +61,9 @@ void gemm_tile(const TileArgs<T>& t) {
       }
     }
   } else {
-    for (int64_t p = 0; p < t.depth; ++p, at += a_col) {
+    for (int64_t p = 0; p < t.depth; ++p) {
       const T* b = t.b + b_rows[p];
+      const ptrdiff_t at = a_cols[p];
       Vec<T> column[V];
       for (int j = 0; j < V - 1; ++j) column[j] = Vec<T>::load(b + j * lanes);
       column[V - 1] = Vec<T>::load_n(b + (V - 1) * lanes, tail);

@@ -15,12 +15,17 @@ namespace {
 
 constexpr int64_t row_block = 240;
 
+// Where the tile finds its operands, the same for every task.
+struct Offsets {
+  std::vector<ptrdiff_t> a_rows, a_cols, b_rows;
+};
+
 template <class T>
 class ProductTask {
  public:
   ProductTask(const Product& product, const Kernels<T>& kernels,
-              const std::vector<ptrdiff_t>& b_rows, int64_t task)
-      : q_(product), k_(kernels), b_rows_(b_rows),
+              const Offsets& at, int64_t task)
+      : q_(product), k_(kernels), at_(at),
         width_(int64_t{k_.lanes} * k_.tile_vectors) {
     const int64_t row_blocks = ceil_div(q_.rows, row_block);
     row_ = task % row_blocks * row_block;
@@ -57,10 +62,10 @@ class ProductTask {
     } else {
       t.b = b + p * q_.b_stride + column_;
     }
-    t.b_rows = b_rows_.data();
+    t.b_rows = at_.b_rows.data();
     const bool last = p + depth == q_.depth;
-    t.a_row = q_.a_row;
-    t.a_col = q_.a_col;
+    t.a_rows = at_.a_rows.data();
+    t.a_cols = at_.a_cols.data();
     t.c_row = q_.columns;
     t.depth = depth;
     t.columns = static_cast<int>(columns_);
@@ -77,7 +82,7 @@ class ProductTask {
 
   const Product& q_;
   const Kernels<T>& k_;
-  const std::vector<ptrdiff_t>& b_rows_;
+  const Offsets& at_;
   const int64_t width_;
   int64_t row_, rows_, column_, columns_;
 };
@@ -92,11 +97,10 @@ void multiply_typed(const Product& q) {
   // A transposed operand costs its elements once, however few rows use it.
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
   const int64_t block = std::min(q.depth, ProductTask<T>::depth_block(width));
-  std::vector<ptrdiff_t> b_rows(static_cast<std::size_t>(block));
-  for (std::size_t p = 0; p < b_rows.size(); ++p)
-    b_rows[p] = static_cast<ptrdiff_t>(p) * (q.b_transposed ? width : q.b_stride);
+  const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
+                   offsets(block, q.b_transposed ? width : q.b_stride)};
   parallel_for(tasks, work / 8 + packing,
-               [&](int64_t task) { ProductTask<T>(q, k, b_rows, task).run(); });
+               [&](int64_t task) { ProductTask<T>(q, k, at, task).run(); });
 }
 
 template <class T>
