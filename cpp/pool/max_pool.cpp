@@ -84,8 +84,8 @@ void add_row(const int32_t* delta, const uint8_t* tap, const T* grad, int64_t co
   for (int64_t i = 0; i < count; ++i, window += step) window[delta[tap[i]]] += grad[i];
 }
 
-// One plane, window by window: one addition each, where comparing every tap in vectors took 1.5 to
-// 3 times as long.
+// One plane, window by window: one addition each. Gathering instead, every tap compared in vectors,
+// took 1 to 5 times as long (2x2 stride 2 on 224x224 the least, 3x3 stride 3 the most).
 template <class T>
 void scatter_plane(const PoolProblem& p, const TapTable& taps, const T* grad,
                    const uint8_t* offsets, T* image) {
