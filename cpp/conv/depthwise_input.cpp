@@ -9,14 +9,14 @@
 namespace pyconv {
 namespace {
 
-// Taps reaching one residue, in one dimension: filter index and source offset.
+// Taps reaching one residue, in one dimension: filter index and source offset, offsets ascending.
 struct Reach {
   std::vector<int64_t> tap, offset;
 };
 
 Reach reach(const ConvProblem& p, int i, int64_t origin) {
   Reach r;
-  for (int64_t t = 0; t < p.kernel[i]; ++t) {
+  for (int64_t t = p.kernel[i] - 1; t >= 0; --t) {
     const int64_t shift = origin - (t * p.dilation[i] - p.pad_lo[i]);
     if (shift % p.stride[i] == 0) {
       r.tap.push_back(t);

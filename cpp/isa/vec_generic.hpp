@@ -2,14 +2,27 @@
 // code by themselves, and it is the check on every other vocabulary.
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 namespace {
+
+// Masks have the width of the elements, which is what lets compilers keep them in registers.
+template <int Size>
+struct Integer;
+template <>
+struct Integer<4> {
+  using Type = int32_t;
+};
+template <>
+struct Integer<8> {
+  using Type = int64_t;
+};
 
 template <class T>
 struct Vec {
   static constexpr int lanes = static_cast<int>(32 / sizeof(T));
   struct Mask {
-    bool on[32 / sizeof(T)];
+    typename Integer<sizeof(T)>::Type on[32 / sizeof(T)];
   };
   T v[32 / sizeof(T)];
   static Vec zero() { return set(T(0)); }
@@ -80,7 +93,7 @@ inline typename Vec<T>::Mask eq(Vec<T> a, Vec<T> b) {
 template <class T>
 inline typename Vec<T>::Mask gt_or_nan(Vec<T> a, Vec<T> b) {
   typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = a.v[i] > b.v[i] || a.v[i] != a.v[i];
+  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = (a.v[i] > b.v[i]) | (a.v[i] != a.v[i]);
   return m;
 }
 template <class T>

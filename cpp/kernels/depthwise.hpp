@@ -136,12 +136,16 @@ void depthwise_weight_taps(const DepthwiseWeightArgs<T>& a, int64_t first) {
   for (int64_t y = 0; y < a.rows; ++y) {
     for (int t = 0; t < Taps; ++t) in[t] = a.taps[first + t] + y * a.source_row;
     const T* grad = a.grad + y * a.grad_row;
-    for (int64_t x = 0; x < a.columns; x += lanes) {
-      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
-      const Vec<T> g = Vec<T>::load_n(grad + x, n);
-      // Masked on both sides: slack may hold anything, and 0 * NaN is NaN.
-      for (int t = 0; t < Taps; ++t) s[t] = fma(g, Vec<T>::load_n(in[t] + x, n), s[t]);
+    int64_t x = 0;
+    for (; x + lanes <= a.columns; x += lanes) {
+      const Vec<T> g = Vec<T>::load(grad + x);
+      for (int t = 0; t < Taps; ++t) s[t] = fma(g, Vec<T>::load(in[t] + x), s[t]);
     }
+    if (x == a.columns) continue;
+    const int n = static_cast<int>(a.columns - x);
+    const Vec<T> g = Vec<T>::load_n(grad + x, n);
+    // Masked on both sides: slack may hold anything, and 0 * NaN is NaN.
+    for (int t = 0; t < Taps; ++t) s[t] = fma(g, Vec<T>::load_n(in[t] + x, n), s[t]);
   }
   for (int t = 0; t < Taps; ++t) a.sums[first + t] += s[t].sum();
 }

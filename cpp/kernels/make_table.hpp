@@ -43,7 +43,7 @@ constexpr Kernels<T> make_kernels() {
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
-  k.pool = {&max_forward<T>,  &max_offsets<T>, &max_backward<T>, &avg_forward<T>,
+  k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
             &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
   k.elementwise = {&relu<T>, &relu_backward<T>};
   return k;

@@ -1,6 +1,8 @@
 // Maximum pooling on planes. The positions of the maxima travel as numbers of the element type
 // beside the values (one compare, two blends a tap) and become bytes a row at a time.
 #pragma once
+#include <string.h>
+
 #include "kernels/pool_rows.hpp"
 
 namespace {
@@ -56,16 +58,23 @@ void max_row_of(const MaxRow<T>& a) {
   max_row<T, 0, 0>(a);
 }
 
-// Plain loops that compilers turn into vectors, given that bytes do not alias the rest.
+// Blocks of 16 in plain loops of fixed length, which compilers turn into a few vectors; the last
+// block overlaps the one before it.
 template <class T>
-void narrow(const T* __restrict in, int64_t count, uint8_t* __restrict out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(static_cast<int>(in[i]));
+inline void narrow_block(const T* in, uint8_t* out) {
+  uint8_t bytes[16];
+  for (int i = 0; i < 16; ++i) bytes[i] = static_cast<uint8_t>(static_cast<int>(in[i]));
+  memcpy(out, bytes, 16);
 }
 template <class T>
-void widen(const uint8_t* __restrict in, int64_t count, T* __restrict out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(in[i]);
+void narrow(const T* in, int64_t count, uint8_t* out) {
+  if (count < 16) {
+    for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(static_cast<int>(in[i]));
+    return;
+  }
+  for (int64_t x = 0; x + 16 <= count; x += 16) narrow_block(in + x, out + x);
+  if (count % 16) narrow_block(in + count - 16, out + count - 16);
 }
-
 // Split rows stay in a ring, so that overlapping windows split each row once.
 template <class T>
 void max_offsets(const PoolArgs<T>& a) {
@@ -95,106 +104,6 @@ void max_offsets(const PoolArgs<T>& a) {
       m.out = a.out + at;
       max_row_of(m);
       narrow(which, windows, a.offsets + at);
-    }
-  }
-}
-
-// A row of windows that covers the image row at hand: its positions, its gradients, and the number
-// of the first tap of the row of the window that does.
-template <class T>
-struct Cover {
-  const T *which, *grad;
-  int64_t tap;
-};
-
-// Rows and Taps are 0 where they are not known at compile time.
-template <class T, int Rows, int Taps>
-inline Vec<T> chosen_sum(const Cover<T>* covers, int64_t count, int64_t taps, int64_t period,
-                         int64_t shift, int64_t first, int64_t element) {
-  if (Rows) count = Rows;
-  if (Taps) taps = Taps;
-  Vec<T> sum = Vec<T>::zero();
-  for (int64_t i = 0; i < count; ++i) {
-    const T *which = covers[i].which + element, *grad = covers[i].grad + element;
-    for (int64_t m = 0; m < taps; ++m) {
-      const Vec<T> tap = Vec<T>::set(static_cast<T>(covers[i].tap + first + m * period));
-      const auto here = eq(Vec<T>::load(which - m * shift), tap);
-      sum = add(sum, select(here, Vec<T>::load(grad - m * shift), Vec<T>::zero()));
-    }
-  }
-  return sum;
-}
-
-template <class T, int Rows>
-void max_spread(const PoolArgs<T>& a, const Cover<T>* covers, int64_t count, T* parts, T* out) {
-  const int64_t period = a.columns->period, shift = a.columns->shift;
-  spread_row(a, parts, out, [=](const PoolPart& p, int64_t e) {
-    switch (p.taps) {
-      case 1: return chosen_sum<T, Rows, 1>(covers, count, 1, period, shift, p.first, e);
-      case 2: return chosen_sum<T, Rows, 2>(covers, count, 2, period, shift, p.first, e);
-      case 3: return chosen_sum<T, Rows, 3>(covers, count, 3, period, shift, p.first, e);
-      default: return chosen_sum<T, Rows, 0>(covers, count, p.taps, period, shift, p.first, e);
-    }
-  });
-}
-
-// Finds the rows of windows that cover image row y: newest first, at most one for each tap row.
-// Quotient and remainder are carried from tap to tap, because a division costs as much as a vector.
-template <class T>
-struct Covers {
-  Cover<T> list[256];
-  int64_t count, newest;
-  void find(const PoolProblem& p, const PoolColumns& c, int64_t y, const T* which, const T* grad) {
-    const int64_t down = p.dilation[0] / p.stride[0], off = p.dilation[0] % p.stride[0];
-    int64_t q = (y + p.pad_lo[0]) / p.stride[0], r = (y + p.pad_lo[0]) % p.stride[0];
-    count = 0;
-    newest = -1;
-    for (int64_t k = 0; k < p.kernel[0] && q >= 0; ++k) {
-      if (r == 0 && q < p.output[0]) {
-        const int64_t at = (q & (c.ring - 1)) * c.grad_size + c.lead;
-        list[count++] = {which + at, grad + at, k * p.kernel[1]};
-        if (newest < 0) newest = q;
-      }
-      q -= down;
-      r -= off;
-      if (r < 0) {
-        r += p.stride[0];
-        --q;
-      }
-    }
-  }
-};
-
-// Rows of windows stay in a ring, widened to the element type; positions beside them match no tap.
-template <class T>
-void max_backward(const PoolArgs<T>& a) {
-  const PoolProblem& p = *a.problem;
-  const PoolColumns& c = *a.columns;
-  const int64_t windows = p.output[1], size = c.grad_size;
-  T *which = a.scratch, *grad = which + c.ring * size, *parts = grad + c.ring * size;
-  fill_values(which, c.ring * size, T(-1));
-  fill_values(grad, c.ring * size, T(0));
-  Covers<T> covers;
-  // The first row of windows that image row a.row can need.
-  const int64_t reach = a.row + p.pad_lo[0] - (p.kernel[0] - 1) * p.dilation[0];
-  const int64_t begin = reach > 0 ? (reach + p.stride[0] - 1) / p.stride[0] : 0;
-  for (int64_t plane = 0; plane < a.planes; ++plane) {
-    int64_t ready = begin;  // rows of windows before this one are in the ring or done with
-    for (int64_t y = a.row; y < a.row + a.rows; ++y) {
-      covers.find(p, c, y, which, grad);
-      for (; ready <= covers.newest; ++ready) {
-        const int64_t from = (plane * p.output[0] + ready) * windows;
-        const int64_t at = (ready & (c.ring - 1)) * size + c.lead;
-        widen(a.chosen + from, windows, which + at);
-        copy_run(a.in + from, 1, windows, grad + at);
-      }
-      T* out = a.out + (plane * p.input[0] + y) * p.input[1];
-      switch (covers.count) {
-        case 1: max_spread<T, 1>(a, covers.list, 1, parts, out); break;
-        case 2: max_spread<T, 2>(a, covers.list, 2, parts, out); break;
-        case 3: max_spread<T, 3>(a, covers.list, 3, parts, out); break;
-        default: max_spread<T, 0>(a, covers.list, covers.count, parts, out);
-      }
     }
   }
 }

@@ -1,9 +1,9 @@
 // Rows of windows, shared by maximum and average pooling.
 //
 // Forward: the kh rows under a row of windows are joined straight from the image, the joined row
-// is split by stride (see PoolColumns), and the kw taps are contiguous loads from it. Backward is
-// the reverse and gathers too: every element of the image is the sum over the windows that hold
-// it, so each is written once, rows are independent and no order of threads can show.
+// is split by stride (see PoolColumns), and the kw taps are contiguous loads from it. The gradient
+// of the average is the reverse and gathers too: every element of the image is the sum over the
+// windows that hold it, so each is written once, rows are independent and no order can show.
 #pragma once
 #include "kernels/copy.hpp"
 #include "kernels/table.hpp"

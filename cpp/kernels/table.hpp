@@ -93,7 +93,7 @@ constexpr int64_t pool_slack = 16;  // elements after a row that a kernel may re
 // column j * dilation - padding + i * stride.
 struct PoolPart {
   int64_t element, column, count;  // those inside the image: the first two belong together
-  int64_t first, taps;             // the taps of a row of a window that fall into this part
+  int64_t taps;                    // taps of a row of a window that fall into this part
 };
 
 // Tap k of window x is element x + k / period * shift of part k % period, so that the same tap of
@@ -102,7 +102,7 @@ struct PoolColumns {
   int64_t parts, period, shift;
   int64_t part_size;        // from one part of a split row to the next, with slack
   int64_t lead, grad_size;  // row of gradients: elements before window 0, elements in all
-  int64_t ring;             // rows held at a time, a power of two, by kernels that keep several
+  int64_t ring;             // split rows to hold at a time, a power of two
   const PoolPart* part;
   const ptrdiff_t* tap;  // per tap of a row: its offset from window 0 in a split row
 };
@@ -115,7 +115,6 @@ struct PoolArgs {
   const T* in;            // first plane of the image, or of the gradient of the output
   T* out;                 // first plane of the result
   uint8_t* offsets;       // forward: the position of each maximum in its window
-  const uint8_t* chosen;  // backward: the same, read
   const T* column_value;  // per window of a row: first tap inside the image, or divisor
   const T* row_value;     // per row of windows: divisor; the two are multiplied
   T fill;                 // value outside the image: -inf for maxima
@@ -127,7 +126,6 @@ template <class T>
 struct PoolKernels {
   void (*max_forward)(const PoolArgs<T>&);
   void (*max_offsets)(const PoolArgs<T>&);
-  void (*max_backward)(const PoolArgs<T>&);
   void (*avg_forward)(const PoolArgs<T>&);
   void (*avg_backward)(const PoolArgs<T>&);
   // out[p] = sum of plane p / divisor, and its reverse: every element of plane p = in[p] / divisor.

@@ -28,7 +28,6 @@ ColumnTables::ColumnTables(const PoolProblem& p, bool backward) {
   c.shift = c.period * p.dilation[1] / step;
   parts_.resize(static_cast<std::size_t>(c.parts));
   for (int64_t j = 0; j < c.parts; ++j) {
-    parts_[j].first = j;
     parts_[j].taps = (taps - j + c.period - 1) / c.period;
     if (backward) {
       place_backward(p, j);
@@ -44,14 +43,13 @@ ColumnTables::ColumnTables(const PoolProblem& p, bool backward) {
     const int64_t last = (p.input[1] - 1 + p.pad_lo[1]) / step + 1;
     c.grad_size = c.lead + std::max(p.output[1], last) + pool_slack;
     c.part_size = ceil_div(p.input[1], step) + pool_slack;
-    const int64_t rows = (p.kernel[0] - 1) * p.dilation[0] / p.stride[0] + 1;
-    c.ring = power_of_two(std::min(rows, p.output[0]));
     return;
   }
   // With stride 1 the joined row is written in place, whole.
   const int64_t whole = step == 1 ? p.pad_lo[1] + p.input[1] : 0;
   c.part_size = std::max(p.output[1] + behind, whole) + pool_slack;
-  c.ring = power_of_two(std::min((p.kernel[0] - 1) * p.dilation[0] + 1, p.input[0]));
+  const int64_t reach = (p.kernel[0] - 1) * p.dilation[0] + 1;
+  c.ring = power_of_two(std::min(reach, p.input[0]));
   taps_.resize(static_cast<std::size_t>(taps));
   for (int64_t k = 0; k < taps; ++k)
     taps_[k] = k / c.period * c.shift + k % c.period * c.part_size;

@@ -113,7 +113,8 @@ def output(
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise type_error(function, "out", "a NumPy array or None", type(out).__name__)
     if out.dtype != dtype:
-        raise type_error(function, "out", f"dtype {dtype}, that of the result", f"{out.dtype}")
+        expected = f"dtype {dtype}, that of the result"
+        raise type_error(function, "out", expected, f"dtype {out.dtype}")
     if out.shape != shape:
         raise value_error(function, "out", f"shape {shape}", f"shape {out.shape}")
     if not out.flags.carray:

@@ -205,7 +205,7 @@ def max_pool2d_backward(
     if offsets.shape != plan.output:
         expected = f"shape {plan.output}, that of the forward output"
         raise shapes.value_error(name, "offsets", expected, f"shape {offsets.shape}")
-    places = np.require(offsets, requirements="CA")
+    places: Any = np.require(offsets, requirements=("C", "A"))
     result = output(name, out, size, grad.dtype, grad, places)
     _core.max_pool_backward(plan.sizes, grad, places, result)
     return result

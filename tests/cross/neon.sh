@@ -1,0 +1,59 @@
+#!/bin/bash
+# Builds the kernels and their drivers without Python and checks them: NEON with a cross compiler
+# under user-mode emulation, and every instruction set that this processor has.
+#
+#   tests/cross/neon.sh [neon] [native]       default: both
+#
+# Exit status: 0 all pass, 1 a check failed, 77 the cross compiler or the emulator is missing
+# (Debian: apt install g++-aarch64-linux-gnu qemu-user).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cpp=$(cd "$here/../../cpp" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# unit NAME NEEDS FLAG ...: one object of kernels, as pyconv_add_isa in CMakeLists.txt makes it.
+unit() {
+  local name=$1 needs=$2
+  shift 2
+  echo "PYCONV_ISA($name)" >> "$dir/isa_list.inc"
+  sed "s/@PYCONV_ISA_NAME@/$name/g; s/@PYCONV_ISA_NEEDS@/$needs/g" \
+      "$cpp/isa/unit.cpp.in" > "$dir/isa_$name.cpp"
+  "$compiler" "${flags[@]}" -O2 "$@" -c "$dir/isa_$name.cpp" -o "$dir/isa_$name.o"
+}
+
+build() {
+  compiler=$1
+  dir=$work/$2
+  mkdir "$dir"
+  flags=(-std=c++17 -ffp-contract=off -Wall -Wextra -Wshadow -Wno-unknown-pragmas -pthread -static
+         -I "$cpp" -I "$dir")
+  if [[ $2 == aarch64 ]]; then
+    unit neon needs_nothing
+  elif [[ $2 == x86_64 ]]; then
+    unit avx512 needs_avx512 -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
+         -Wno-uninitialized -Wno-maybe-uninitialized
+    unit avx2 needs_avx2_fma -mavx2 -mfma
+  fi
+  unit generic needs_nothing
+  "$compiler" "${flags[@]}" -O1 -o "$dir/checks" "$here/leaf_kernels.cpp" "$here/drivers.cpp" \
+      "$cpp"/core/*.cpp "$cpp"/conv/*.cpp "$cpp"/pool/*.cpp "$dir"/isa_*.o
+}
+
+if [[ $# -eq 0 ]]; then set -- neon native; fi
+for target in "$@"; do
+  if [[ $target == native ]]; then
+    build "${CXX:-g++}" "$(uname -m)"
+    "$dir/checks"
+    continue
+  fi
+  for tool in aarch64-linux-gnu-g++ qemu-aarch64; do
+    if ! command -v "$tool" > /dev/null; then
+      echo "skipped: $tool is missing (Debian: g++-aarch64-linux-gnu, qemu-user)"
+      exit 77
+    fi
+  done
+  build aarch64-linux-gnu-g++ aarch64
+  qemu-aarch64 "$dir/checks"
+done
