@@ -1,4 +1,5 @@
-// Forward convolution with filters as the vector and pixels broadcast.
+// Forward convolution with filters as the vector and pixels broadcast; the data gradient of stride 1
+// is the same with input channels as the vector and dy as the image.
 //
 //   block[pixel, filter] = sum over p of band(pixel, p) * weight[p, filter],   p = (channel, tap)
 //
@@ -15,10 +16,29 @@
 namespace pyconv {
 namespace {
 
-int64_t filters_of(const ConvProblem& p) { return p.k / p.groups; }
-int64_t channels_of(const ConvProblem& p) { return p.c / p.groups; }
 int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
-int64_t pitch_of(const ConvProblem& p) { return (p.output[2] - 1) * p.stride[2] + extent(p, 2); }
+
+// What is read and what is written, per group, whichever the direction.
+struct View {
+  bool forward;
+  int64_t channels, columns;      // of the source; of the result: the vector
+  const int64_t *source, *result;  // spatial sizes
+  int64_t step[3], pad[3], pitch;
+  explicit View(const ConvProblem& p, Direction direction) {
+    forward = direction == Direction::forward;
+    channels = (forward ? p.c : p.k) / p.groups;
+    columns = (forward ? p.k : p.c) / p.groups;
+    source = forward ? p.input : p.output;
+    result = forward ? p.output : p.input;
+    for (int i = 0; i < 3; ++i) {
+      step[i] = forward ? p.stride[i] : 1;
+      pad[i] = forward ? p.pad_lo[i] : extent(p, i) - 1 - p.pad_lo[i];
+    }
+    pitch = (result[2] - 1) * step[2] + extent(p, 2);
+  }
+  int64_t area() const { return result[1] * result[2]; }
+  int64_t plane() const { return source[1] * source[2]; }
+};
 
 template <class T>
 int64_t tile_width(const ConvPlan& plan) {
@@ -44,33 +64,36 @@ struct TaskMemory {
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = pixels(p.output);
-  const int64_t channels = std::max<int64_t>(1, channels_of(p));
+  const View v(p, plan.direction);
+  const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = v.area();
+  const int64_t channels = std::max<int64_t>(1, v.channels);
   const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
   const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   plan.depth_block = ceil_div(channels, depth_blocks) * taps;
   const int64_t pixel_blocks = std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, 16));
   plan.row_block = ceil_div(area, pixel_blocks);
   plan.row_blocks = ceil_div(area, plan.row_block);
-  const int64_t panels = std::max<int64_t>(1, ceil_div(filters_of(p), width));
+  const int64_t panels = std::max<int64_t>(1, ceil_div(v.columns, width));
   const int64_t wanted = std::min(panels, ceil_div(4, plan.row_blocks * p.groups));
   plan.column_block = ceil_div(panels, wanted) * width;
-  plan.filters_as_columns = true;
-  plan.packed_elements = p.groups * panels * width * channels_of(p) * taps;
+  plan.packed_elements = p.groups * panels * width * v.channels * taps;
   plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
 
   ConvPhase phase{};
-  phase.depth = channels_of(p) * taps;
-  phase.pitch = pitch_of(p);
-  const int64_t lines = std::min(p.output[1], ceil_div(plan.row_block - 1, p.output[2]) + 1);
-  phase.band_rows = (lines - 1) * p.stride[1] + extent(p, 1);
+  phase.depth = v.channels * taps;
+  phase.pitch = v.pitch;
+  const int64_t lines = std::min(v.result[1], ceil_div(plan.row_block - 1, v.result[2]) + 1);
+  phase.band_rows = (lines - 1) * v.step[1] + extent(p, 1);
   phase.column_blocks = ceil_div(panels * width, plan.column_block);
   phase.b_rows = offsets(plan.depth_block, width);
   for (int64_t c = 0; c < plan.depth_block / taps; ++c)
     for (int64_t h = 0; h < p.kernel[1]; ++h)
-      for (int64_t w = 0; w < p.kernel[2]; ++w)
-        plan.raw.cols.push_back((c * phase.band_rows + h * p.dilation[1]) * phase.pitch +
-                                w * p.dilation[2]);
+      for (int64_t w = 0; w < p.kernel[2]; ++w) {
+        // The gradient meets the filter turned by 180 degrees.
+        const int64_t y = (v.forward ? h : p.kernel[1] - 1 - h) * p.dilation[1];
+        const int64_t x = (v.forward ? w : p.kernel[2] - 1 - w) * p.dilation[2];
+        plan.left.cols.push_back((c * phase.band_rows + y) * phase.pitch + x);
+      }
   plan.tasks = p.n * p.groups * plan.row_blocks * phase.column_blocks;
   plan.phases.push_back(std::move(phase));
   Arena arena;
@@ -90,13 +113,13 @@ template <class T>
 class PixelTask {
  public:
   PixelTask(const ConvPlan& plan, const ConvArgs& args, const T* packed, int64_t task)
-      : plan_(plan), p_(plan.problem), phase_(plan.phases[0]), k_(kernels_of<T>(*plan.isa)),
-        args_(args), packed_(packed) {
+      : plan_(plan), p_(plan.problem), v_(plan.problem, plan.direction), phase_(plan.phases[0]),
+        k_(kernels_of<T>(*plan.isa)), args_(args), packed_(packed) {
     column_ = task % phase_.column_blocks * plan.column_block;
-    columns_ = std::min(plan.column_block, filters_of(p_) - column_);
+    columns_ = std::min(plan.column_block, v_.columns - column_);
     task /= phase_.column_blocks;
     pixel_ = task % plan.row_blocks * plan.row_block;
-    pixels_ = std::min(plan.row_block, pixels(p_.output) - pixel_);
+    pixels_ = std::min(plan.row_block, v_.area() - pixel_);
     task /= plan.row_blocks;
     group_ = task % p_.groups;
     image_ = task / p_.groups;
@@ -105,10 +128,10 @@ class PixelTask {
   void run() const {
     Arena arena(task_scratch(plan_.task_bytes));
     const TaskMemory<T> memory(plan_, arena);
-    const int64_t first_line = pixel_ / p_.output[2];
+    const int64_t first_line = pixel_ / v_.result[2];
     for (int64_t i = 0; i < pixels_; ++i) {
-      const int64_t y = (pixel_ + i) / p_.output[2] - first_line, x = (pixel_ + i) % p_.output[2];
-      memory.pixels[i] = y * p_.stride[1] * phase_.pitch + x * p_.stride[2];
+      const int64_t y = (pixel_ + i) / v_.result[2] - first_line, x = (pixel_ + i) % v_.result[2];
+      memory.pixels[i] = y * v_.step[1] * phase_.pitch + x * v_.step[2];
     }
     int64_t at = 0;
     // At least once: without any product the result is still the bias, or zero.
@@ -118,23 +141,23 @@ class PixelTask {
       multiply(memory, at, depth);
       at += depth;
     } while (at < phase_.depth);
-    const int64_t area = pixels(p_.output);
+    const int64_t area = v_.area();
     T* out = static_cast<T*>(args_.out) +
-             (image_ * p_.k + group_ * filters_of(p_) + column_) * area + pixel_;
+             ((image_ * p_.groups + group_) * v_.columns + column_) * area + pixel_;
     k_.transpose(memory.block, plan_.column_block, pixels_, columns_, out, area, pixels_);
   }
 
  private:
   // In order: a row may be written past its end, over the start of the next.
   void fill_band(T* band, int64_t first_line, int64_t at, int64_t depth) const {
-    const int64_t taps = taps_of(p_), plane = p_.input[1] * p_.input[2];
+    const int64_t taps = taps_of(p_), plane = v_.plane();
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) +
-              (image_ * p_.c + group_ * channels_of(p_) + at / taps) * plane;
-    a.height = p_.input[1];
-    a.width = p_.input[2];
-    a.first_row = first_line * p_.stride[1] - p_.pad_lo[1];
-    a.first_column = -p_.pad_lo[2];
+              ((image_ * p_.groups + group_) * v_.channels + at / taps) * plane;
+    a.height = v_.source[1];
+    a.width = v_.source[2];
+    a.first_row = first_line * v_.step[1] - v_.pad[1];
+    a.first_column = -v_.pad[2];
     a.rows = phase_.band_rows;
     a.columns = a.row_size = phase_.pitch;
     a.step = 1;
@@ -147,15 +170,14 @@ class PixelTask {
   }
 
   void multiply(const TaskMemory<T>& memory, int64_t at, int64_t depth) const {
-    const int64_t width = tile_width<T>(plan_), filters = filters_of(p_);
-    const int64_t panels = ceil_div(filters, width);
+    const int64_t width = tile_width<T>(plan_), panels = ceil_div(v_.columns, width);
     const bool last = at + depth == phase_.depth;
     const T* bias = static_cast<const T*>(last ? args_.bias : nullptr);
     // Rows of a tile as even as they come: 49 pixels are seven tiles of seven.
     const int64_t tiles = ceil_div(pixels_, k_.tile_rows), high = ceil_div(pixels_, tiles);
     TileArgs<T> t{};
     t.a = memory.band;
-    t.a_cols = plan_.raw.cols.data();
+    t.a_cols = plan_.left.cols.data();
     t.b_rows = phase_.b_rows.data();
     t.c_row = plan_.column_block;
     t.depth = depth;
@@ -165,7 +187,7 @@ class PixelTask {
       const int64_t n = std::min(width, columns_ - j);
       t.b = packed_ + ((group_ * panels + (column_ + j) / width) * phase_.depth + at) * width;
       t.columns = static_cast<int>(n);
-      t.column_bias = bias ? bias + group_ * filters + column_ + j : nullptr;
+      t.column_bias = bias ? bias + group_ * v_.columns + column_ + j : nullptr;
       const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
       for (int64_t i = 0; i < pixels_; i += high) {
         t.a_rows = memory.pixels + i;
@@ -177,6 +199,7 @@ class PixelTask {
 
   const ConvPlan& plan_;
   const ConvProblem& p_;
+  const View v_;
   const ConvPhase& phase_;
   const Kernels<T>& k_;
   const ConvArgs& args_;
@@ -206,25 +229,36 @@ void run_channel_vector(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-const char* refuses(const ConvProblem& p) {
+const char* refuses(const ConvProblem& p, Direction direction) {
+  const View v(p, direction);
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  const double lines = 128.0 / static_cast<double>(p.output[2]) + 2;
-  const double rows = lines * static_cast<double>(p.stride[1]) + static_cast<double>(extent(p, 1));
+  if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
+  const double lines = 128.0 / static_cast<double>(v.result[2]) + 2;
+  const double rows = lines * static_cast<double>(v.step[1]) + static_cast<double>(extent(p, 1));
   const double channels = std::max(1.0, 384.0 / static_cast<double>(taps_of(p)));
-  if (rows * static_cast<double>(pitch_of(p)) * channels > 4 << 20)
+  if (rows * static_cast<double>(v.pitch) * channels > 4 << 20)
     return "the padded band of a task would be over 32 MB";
   return nullptr;
 }
 
 // Ahead of the gathered product on small maps, where gathering is dear and vectors of pixels are
 // half empty, and on large strides: measured on the layers of benchmarks/, Zen 5, November 2026.
-bool prefers(const ConvProblem& p) {
-  return taps_of(p) > 1 && filters_of(p) >= 12 && (pixels(p.output) <= 1024 || p.stride[2] > 2);
+bool prefers(const ConvProblem& p, Direction direction) {
+  const View v(p, direction);
+  return taps_of(p) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 2);
 }
+
+const char* forward_refuses(const ConvProblem& p) { return refuses(p, Direction::forward); }
+const char* input_refuses(const ConvProblem& p) { return refuses(p, Direction::input); }
+bool forward_prefers(const ConvProblem& p) { return prefers(p, Direction::forward); }
+bool input_prefers(const ConvProblem& p) { return prefers(p, Direction::input); }
 
 }  // namespace
 
-const ConvAlgorithm channel_vector_forward{"channel_vector", Direction::forward, refuses, prefers,
-                                           plan_channel_vector, run_channel_vector};
+const ConvAlgorithm channel_vector_forward{"channel_vector", Direction::forward, forward_refuses,
+                                           forward_prefers, plan_channel_vector,
+                                           run_channel_vector};
+const ConvAlgorithm channel_vector_input{"channel_vector", Direction::input, input_refuses,
+                                         input_prefers, plan_channel_vector, run_channel_vector};
 
 }  // namespace pyconv

@@ -97,6 +97,13 @@ void place_rows(const ConvPlan& plan, ConvPhase& phase) {
   }
 }
 
+// Step p = (filter, tap) of a data gradient in the weight [filter][channel][tap].
+void place_weights(const ConvProblem& p, ConvPhase& phase) {
+  const int64_t filter = p.c / p.groups * taps_of(p);
+  for (int64_t f = 0; f < p.k / p.groups; ++f)
+    for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
+}
+
 // Columns: several panels reuse a block of weights from the second-level cache. Rows are split only
 // where columns alone give too few tasks, because every row block gathers again.
 template <class T>
@@ -116,24 +123,22 @@ void plan_blocks(ConvPlan& plan) {
                              : 1;
   plan.row_block = ceil_div(ceil_div(rows, wanted), k.tile_rows) * k.tile_rows;
   plan.row_blocks = ceil_div(rows, plan.row_block);
-  plan.tasks = plan.packed_elements = 0;
+  plan.tasks = 0;
   for (ConvPhase& phase : plan.phases) {
     phase.column_blocks = ceil_div(phase.columns, plan.column_block);
     phase.first_task = plan.tasks;
-    phase.pack_offset = plan.packed_elements;
     if (reads_band(plan))
       phase.band_rows += std::min(phase.grid[1], ceil_div(plan.column_block - 1, phase.pitch) + 1);
     plan.tasks += p.n * p.groups * plan.row_blocks * phase.column_blocks;
-    plan.packed_elements += p.groups * ceil_div(rows, k.tile_rows) * k.tile_rows * phase.depth;
     place_rows<T>(plan, phase);
+    if (plan.direction == Direction::input) place_weights(p, phase);
   }
-  plan.raw = {offsets(k.tile_rows, plan.phases[0].depth), offsets(plan.depth_block, 1)};
-  plan.packed = {offsets(k.tile_rows, 1), offsets(plan.depth_block, k.tile_rows)};
+  const bool forward = plan.direction == Direction::forward;
+  plan.left = {offsets(k.tile_rows, forward ? plan.phases[0].depth : taps_of(p)),
+               offsets(forward ? plan.depth_block : 0, 1)};
   Arena arena;
   TaskMemory<T> counted(plan, arena);
   plan.task_bytes = arena.used();
-  if (plan.direction == Direction::input)
-    plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
 }
 
 }  // namespace

@@ -8,14 +8,13 @@
 //   direct         a padded band of the image, every tap a shifted read of it: nothing is copied
 //                  once per tap, but columns run over whole padded rows, border included
 //   pointwise      the image itself
-// Weights are read where they lie when their depth is contiguous
-// (forward); for the data gradient they are packed first. The data gradient of stride s is s^2
-// dense stride-1 products (phases), one per residue of the output position: no zeros multiplied.
+// Weights are read where they lie: packing them first measured no faster. The data gradient of
+// stride s is s^2 dense stride-1 products (phases), one per residue of the output position: no
+// zeros multiplied.
 #include <algorithm>
 
 #include "conv/gemm_plan.hpp"
 #include "conv/list.hpp"
-#include "conv/packed_weight.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -25,9 +24,9 @@ namespace {
 template <class T>
 class GemmTask {
  public:
-  GemmTask(const ConvPlan& plan, const ConvArgs& args, const T* packed, int64_t task)
+  GemmTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)), s_(sizes_of(plan)),
-        args_(args), packed_(packed), phase_(find_phase(plan, task)) {
+        args_(args), phase_(find_phase(plan, task)) {
     int64_t rest = task - phase_.first_task;
     column_ = rest % phase_.column_blocks * plan.column_block;
     columns_ = std::min(plan.column_block, phase_.columns - column_);
@@ -128,9 +127,9 @@ class GemmTask {
       if (depth_) gather_panel(memory.panel, j, n, width);
       t.b = memory.panel;
     }
-    const LeftOperand& weights = packed_ ? plan_.packed : plan_.raw;
-    t.a_rows = weights.rows.data();
-    t.a_cols = weights.cols.data();
+    const bool forward = plan_.direction == Direction::forward;
+    t.a_rows = plan_.left.rows.data();
+    t.a_cols = forward ? plan_.left.cols.data() : phase_.raw_cols.data() + depth_at_;
     t.b_rows = phase_.b_rows.data();
     t.depth = depth_;
     t.columns = static_cast<int>(n);
@@ -143,21 +142,19 @@ class GemmTask {
     const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
     for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
       const int64_t high = std::min<int64_t>(k_.tile_rows, rows_ - i);
-      set_rows(t, row_ + i);
+      t.a = weights(row_ + i);
       t.c = c + i * t.c_row;
       t.row_bias = bias ? bias + group_ * s_.rows + row_ + i : nullptr;
       k_.tile[high - 1][vectors](t);
     }
   }
 
-  void set_rows(TileArgs<T>& t, int64_t row) const {
-    if (packed_) {
-      const int64_t panels = ceil_div(s_.rows, k_.tile_rows);
-      t.a = packed_ + phase_.pack_offset +
-            (group_ * panels * k_.tile_rows + row) * phase_.depth + depth_at_ * k_.tile_rows;
-    } else {
-      t.a = static_cast<const T*>(args_.other) + (group_ * s_.rows + row) * phase_.depth + depth_at_;
-    }
+  // The weights of one row of the result, from this block of depth on.
+  const T* weights(int64_t row) const {
+    const T* w = static_cast<const T*>(args_.other);
+    if (plan_.direction == Direction::forward)
+      return w + (group_ * s_.rows + row) * phase_.depth + depth_at_;
+    return w + (group_ * s_.channels * s_.rows + row) * taps_of(p_);
   }
 
   // Writes the phase's positions, stride apart, into the result; the border of a band is dropped.
@@ -194,7 +191,6 @@ class GemmTask {
   const Kernels<T>& k_;
   const Sizes s_;
   const ConvArgs& args_;
-  const T* packed_;
   const ConvPhase& phase_;
   int64_t column_ = 0, columns_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
   int64_t depth_at_ = 0, depth_ = 0;
@@ -202,16 +198,8 @@ class GemmTask {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  const T* packed = nullptr;
-  if (args.packed) {
-    packed = static_cast<const T*>(args.packed->pack_for(plan));
-  } else if (plan.direction == Direction::input) {
-    void* shared = call_scratch(plan.shared_bytes);
-    pack_weights(plan, args.other, shared);
-    packed = static_cast<const T*>(shared);
-  }
   parallel_for(plan.tasks, conv_work(plan.problem) / 8,
-               [&](int64_t task) { GemmTask<T>(plan, args, packed, task).run(); });
+               [&](int64_t task) { GemmTask<T>(plan, args, task).run(); });
 }
 
 void run_gemm(const ConvPlan& plan, const ConvArgs& args) {

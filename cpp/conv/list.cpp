@@ -8,7 +8,8 @@ const ConvAlgorithm* const forward[] = {
     &depthwise_forward,     &pointwise_forward, &channel_vector_forward, &direct_forward,
     &implicit_gemm_forward, &naive_forward};
 const ConvAlgorithm* const input[] = {
-    &depthwise_input, &pointwise_input, &direct_input, &implicit_gemm_input, &naive_input};
+    &depthwise_input,     &pointwise_input, &channel_vector_input, &direct_input,
+    &implicit_gemm_input, &naive_input};
 const ConvAlgorithm* const weight[] = {
     &depthwise_weight, &implicit_gemm_weight, &naive_weight};
 

@@ -31,8 +31,7 @@ class PackedWeight {
   mutable std::map<std::vector<int64_t>, std::unique_ptr<AlignedBuffer>> packs_;
 };
 
-// Panels for the tile, the last filled with zeros: rows [phase][group][panel][depth][tile_rows], or
-// columns [group][panel][depth][tile width] where the plan has filters as columns.
+// Column panels for the tile, [group][panel][depth][tile width], the last filled with zeros.
 void pack_weights(const ConvPlan& plan, const void* weight, void* out);
 
 }  // namespace pyconv

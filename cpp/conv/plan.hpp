@@ -47,8 +47,8 @@ struct ConvPhase {
   int64_t columns, depth;          // of the product
   int64_t depth_block;             // at a time: whole channels where a band is read
   int64_t column_blocks, first_task;
-  int64_t pack_offset;             // elements, in the packed weights of all groups
   std::vector<ptrdiff_t> b_rows;   // where the tile finds step p of its right operand
+  std::vector<ptrdiff_t> raw_cols; // data gradient: step p in a weight as it lies in memory
   // Direct convolution only: the padded band under a task's columns, which run over whole padded
   // rows (`pitch` long); those past grid[2] in a row are computed and dropped.
   int64_t low[3], pitch, band_rows;
@@ -67,8 +67,7 @@ struct ConvPlan {
   const ConvAlgorithm* algorithm;
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
-  LeftOperand raw, packed;
-  bool filters_as_columns = false;  // packed weights are the right operand, not the left
+  LeftOperand left;
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;

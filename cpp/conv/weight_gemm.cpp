@@ -53,7 +53,7 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
   plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 8, 1, 8) : 1;
   plan.tasks = outputs * plan.splits;
-  plan.raw = {offsets(k.tile_rows, plan.depth_block), offsets(plan.depth_block, 1)};
+  plan.left = {offsets(k.tile_rows, plan.depth_block), offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -153,8 +153,8 @@ class WeightTask {
   void multiply(const TaskMemory<T>& memory, bool accumulate) const {
     const int64_t width = tile_width<T>(plan_);
     TileArgs<T> t{};
-    t.a_rows = plan_.raw.rows.data();
-    t.a_cols = plan_.raw.cols.data();
+    t.a_rows = plan_.left.rows.data();
+    t.a_cols = plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = plan_.column_block;
     t.depth = depth_;
