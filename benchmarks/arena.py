@@ -27,6 +27,9 @@ ROUND_SECONDS = 0.05
 #: 50,000 float32 products (weight gradients of large images) come to 1e-5.
 LARGEST_ERROR = 1e-4
 
+#: A median this many times the fastest round shows that something else held a core meanwhile.
+UNSTEADY = 1.5
+
 #: The reference takes seconds for more than this; ResNet-50's 3x3 layers are below.
 REFERENCE_FLOPS = 3e8
 
@@ -114,6 +117,7 @@ class Arena:
             threads=self.threads,
             error=figure.error,
             times_pyconv=row.ratio(tool),
+            steady=self.steady(job, tool),
         )
         if job.flops:
             benchmark.extra_info["gflops"] = job.flops / figure.seconds / 1e9
@@ -141,6 +145,19 @@ class Arena:
             self.versions[tool] = worker.ask("version")
             self.workers[tool] = worker
         return self.workers[tool]
+
+    def steady(self, job: Job, tool: str) -> bool:
+        """Return whether the median of the rounds is near the fastest of them."""
+        samples = self.samples[job, tool]
+        return statistics.median(samples) <= UNSTEADY * min(samples)
+
+    def disturbed(self) -> list[str]:
+        """Return the figures not to be trusted, as tool and job."""
+        return [
+            f"{tool} on {job.case.name} [{job.direction}]"
+            for job, tool in self.samples
+            if not self.steady(job, tool)
+        ]
 
     def result(self) -> runner.Result:
         """Return all that was measured, for the report of the harness."""

@@ -74,6 +74,11 @@ def arena(rounds: Callable[[float], int], table: Callable[[str, str], None]) -> 
         yield arena
         if arena.rows and arena.rounds:
             table("layers", report.format_result(arena.result()))
+            if arena.disturbed():
+                table(
+                    "disturbed: median far from the fastest round, time these again",
+                    "\n".join(arena.disturbed()),
+                )
     finally:
         arena.close()
 

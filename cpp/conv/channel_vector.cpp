@@ -245,6 +245,8 @@ const char* refuses(const ConvProblem& p, Direction direction) {
 // half empty, and on large strides: measured on the layers of benchmarks/, Zen 5, November 2026.
 bool prefers(const ConvProblem& p, Direction direction) {
   const View v(p, direction);
+  // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain.
+  if (!v.forward && v.columns * v.channels > 1 << 16) return false;
   return taps_of(p) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 2);
 }
 

@@ -11,7 +11,7 @@ extern const ConvAlgorithm channel_vector_forward, channel_vector_input;        
 extern const ConvAlgorithm pointwise_forward, pointwise_input;                    // implicit_gemm.cpp
 extern const ConvAlgorithm direct_forward, direct_input;                          // implicit_gemm.cpp
 extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;            // implicit_gemm.cpp
-extern const ConvAlgorithm implicit_gemm_weight;                                  // weight_gemm.cpp
+extern const ConvAlgorithm direct_weight, implicit_gemm_weight;                   // weight_gemm.cpp
 extern const ConvAlgorithm naive_forward, naive_input, naive_weight;              // naive.cpp
 
 using AlgorithmList = std::vector<const ConvAlgorithm*>;

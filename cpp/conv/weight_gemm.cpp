@@ -2,8 +2,9 @@
 //
 //   dw^T[(channel, tap), filter] = sum over pixels of gathered x[(channel, tap), pixel] * dy[filter, pixel]
 //
-// The gathered rows feed the broadcast side as they are; only dy, which is `taps` times smaller, is
-// transposed into column panels. A task owns a block of dw; where that gives too few tasks the
+// The broadcast side reads x as it is: from a padded band of the image, every row a shifted read of
+// it (direct), or from gathered rows (implicit_gemm, for what has no small band). Only dy, which is
+// `taps` times smaller, is transposed into column panels. A task owns a block of dw; where that gives too few tasks the
 // pixels are split as well, and the partial results are added in a fixed order.
 #include <algorithm>
 
@@ -23,11 +24,33 @@ int64_t tile_width(const ConvPlan& plan) {
   return int64_t{k.lanes} * k.tile_vectors;
 }
 
+int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
+int64_t pitch_of(const ConvProblem& p) { return (p.output[2] - 1) * p.stride[2] + extent(p, 2); }
+
+bool reads_band(const ConvPlan& plan) { return plan.algorithm == &direct_weight; }
+
+// Rows of the band under `depth` pixels, and the channels that `rows` rows of dw touch.
+int64_t band_rows(const ConvProblem& p, int64_t depth) {
+  const int64_t lines = std::min(p.output[1], ceil_div(depth - 1, p.output[2]) + 1);
+  return (lines - 1) * p.stride[1] + extent(p, 1);
+}
+int64_t band_channels(const ConvProblem& p, int64_t rows) {
+  return std::min(p.c / p.groups, ceil_div(rows - 1, taps_of(p)) + 1);
+}
+
 template <class T>
 struct TaskMemory {
-  T *gathered, *panels, *sums;
+  T *source, *panels, *sums;     // source: the band, or gathered rows
+  ptrdiff_t *rows, *pixels;      // of the band
   TaskMemory(const ConvPlan& plan, Arena& arena) {
-    gathered = arena.take<T>(plan.row_block * plan.depth_block);
+    const ConvProblem& p = plan.problem;
+    const bool band = reads_band(plan);
+    source = arena.take<T>(band ? band_channels(p, plan.row_block) *
+                                          band_rows(p, plan.depth_block) * pitch_of(p) +
+                                      kernels_of<T>(*plan.isa).lanes
+                                : plan.row_block * plan.depth_block);
+    rows = arena.take<ptrdiff_t>(band ? plan.row_block : 0);
+    pixels = arena.take<ptrdiff_t>(band ? plan.depth_block : 0);
     panels = arena.take<T>(plan.depth_block * plan.column_block);
     sums = arena.take<T>(plan.row_block * plan.column_block);
   }
@@ -101,11 +124,16 @@ class WeightTask {
     const int64_t first = chunks * split_ / plan_.splits;
     const int64_t last = chunks * (split_ + 1) / plan_.splits;
     for (int64_t i = 0; first == last && i < rows_ * plan_.column_block; ++i) memory.sums[i] = T(0);
+    if (reads_band(plan_)) place_rows(memory.rows);
     for (int64_t chunk = first; chunk < last; ++chunk) {
       image_ = chunk / per_image;
       pixel_ = chunk % per_image * plan_.depth_block;
       depth_ = std::min(plan_.depth_block, area_ - pixel_);
-      gather_rows(memory.gathered);
+      if (reads_band(plan_)) {
+        fill_band(memory);
+      } else {
+        gather_rows(memory.source);
+      }
       transpose_grad(memory.panels);
       multiply(memory, chunk > first);
     }
@@ -118,6 +146,39 @@ class WeightTask {
   }
 
  private:
+  // Row (channel, tap) of dw in the band of this task's channels.
+  void place_rows(ptrdiff_t* rows) const {
+    const int64_t taps = taps_of(p_), first = row_ / taps, height = band_rows(p_, plan_.depth_block);
+    for (int64_t i = 0; i < rows_; ++i) {
+      const int64_t tap = (row_ + i) % taps, channel = (row_ + i) / taps - first;
+      rows[i] = (channel * height + tap / p_.kernel[2] * p_.dilation[1]) * pitch_of(p_) +
+                tap % p_.kernel[2] * p_.dilation[2];
+    }
+  }
+
+  // In order: a row may be written past its end, over the start of the next.
+  void fill_band(const TaskMemory<T>& memory) const {
+    const int64_t taps = taps_of(p_), plane = pixels(p_.input), pitch = pitch_of(p_);
+    const int64_t first = row_ / taps, last = (row_ + rows_ - 1) / taps;
+    const int64_t line = pixel_ / p_.output[2];
+    PadArgs<T> a{};
+    a.plane = static_cast<const T*>(args_.source) +
+              ((image_ * p_.groups + group_) * (p_.c / p_.groups) + first) * plane;
+    a.height = p_.input[1];
+    a.width = p_.input[2];
+    a.first_row = line * p_.stride[1] - p_.pad_lo[1];
+    a.first_column = -p_.pad_lo[2];
+    a.rows = band_rows(p_, plan_.depth_block);
+    a.columns = a.row_size = pitch;
+    a.step = 1;
+    a.out = memory.source;
+    for (int64_t c = first; c <= last; ++c, a.plane += plane, a.out += a.rows * pitch) k_.pad(a);
+    for (int64_t i = 0; i < depth_; ++i) {
+      const int64_t y = (pixel_ + i) / p_.output[2] - line, x = (pixel_ + i) % p_.output[2];
+      memory.pixels[i] = y * p_.stride[1] * pitch + x * p_.stride[2];
+    }
+  }
+
   void gather_rows(T* out) const {
     GatherArgs<T> g{};
     g.channel_stride = pixels(p_.input);
@@ -153,8 +214,7 @@ class WeightTask {
   void multiply(const TaskMemory<T>& memory, bool accumulate) const {
     const int64_t width = tile_width<T>(plan_);
     TileArgs<T> t{};
-    t.a_rows = plan_.left.rows.data();
-    t.a_cols = plan_.left.cols.data();
+    t.a_cols = reads_band(plan_) ? memory.pixels : plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = plan_.column_block;
     t.depth = depth_;
@@ -165,7 +225,8 @@ class WeightTask {
       t.b = memory.panels + j * plan_.depth_block;
       const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
       for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
-        t.a = memory.gathered + i * plan_.depth_block;
+        t.a = reads_band(plan_) ? memory.source : memory.source + i * plan_.depth_block;
+        t.a_rows = reads_band(plan_) ? memory.rows + i : plan_.left.rows.data();
         t.c = memory.sums + i * plan_.column_block + j;
         k_.tile[std::min<int64_t>(k_.tile_rows, rows_ - i) - 1][vectors](t);
       }
@@ -220,8 +281,23 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
 const char* never_refuses(const ConvProblem&) { return nullptr; }
 bool always(const ConvProblem&) { return true; }
 
+const char* direct_refuses(const ConvProblem& p) {
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  const double lines = 384.0 / static_cast<double>(p.output[2]) + 2;
+  const double rows = lines * static_cast<double>(p.stride[1]) + static_cast<double>(extent(p, 1));
+  const double channels = std::max(2.0, 288.0 / static_cast<double>(taps_of(p)) + 2);
+  if (rows * static_cast<double>(pitch_of(p)) * channels > 4 << 20)
+    return "the padded band of a task would be over 32 MB";
+  return nullptr;
+}
+
+// A 1x1 filter reads every pixel once: copying them side by side serves the cache better.
+bool direct_prefers(const ConvProblem& p) { return taps_of(p) > 1; }
+
 }  // namespace
 
+const ConvAlgorithm direct_weight{"direct", Direction::weight, direct_refuses,
+                                  direct_prefers, plan_weight, run_weight};
 const ConvAlgorithm implicit_gemm_weight{"implicit_gemm", Direction::weight, never_refuses,
                                          always, plan_weight, run_weight};
 

@@ -11,7 +11,16 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cpp=$(cd "$here/../../cpp" && pwd)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'wait; rm -rf "$work"' EXIT
+
+# compile OBJECT SOURCE FLAG ...: in the background, a compiler for each processor at a time.
+compile() {
+  local object=$1 source=$2
+  shift 2
+  while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
+  "$compiler" "${flags[@]}" "$@" -c "$source" -o "$dir/$object.o" &
+  compilers+=($!)
+}
 
 # unit NAME NEEDS FLAG ...: one object of kernels, as pyconv_add_isa in CMakeLists.txt makes it.
 unit() {
@@ -20,15 +29,16 @@ unit() {
   echo "PYCONV_ISA($name)" >> "$dir/isa_list.inc"
   sed "s/@PYCONV_ISA_NAME@/$name/g; s/@PYCONV_ISA_NEEDS@/$needs/g" \
       "$cpp/isa/unit.cpp.in" > "$dir/isa_$name.cpp"
-  "$compiler" "${flags[@]}" -O2 "$@" -c "$dir/isa_$name.cpp" -o "$dir/isa_$name.o"
+  compile "isa_$name" "$dir/isa_$name.cpp" -O2 "$@"
 }
 
 build() {
   compiler=$1
   dir=$work/$2
   mkdir "$dir"
-  flags=(-std=c++17 -ffp-contract=off -Wall -Wextra -Wshadow -Wno-unknown-pragmas -pthread -static
+  flags=(-std=c++17 -ffp-contract=off -Wall -Wextra -Wshadow -Wno-unknown-pragmas -pthread
          -I "$cpp" -I "$dir")
+  compilers=()
   if [[ $2 == aarch64 ]]; then
     unit neon needs_nothing
   elif [[ $2 == x86_64 ]]; then
@@ -37,8 +47,13 @@ build() {
     unit avx2 needs_avx2_fma -mavx2 -mfma
   fi
   unit generic needs_nothing
-  "$compiler" "${flags[@]}" -O1 -o "$dir/checks" "$here/leaf_kernels.cpp" "$here/drivers.cpp" \
-      "$cpp"/core/*.cpp "$cpp"/conv/*.cpp "$cpp"/pool/*.cpp "$dir"/isa_*.o
+  local source
+  for source in "$here"/{leaf_kernels,drivers}.cpp "$cpp"/{core,conv,pool}/*.cpp; do
+    compile "$(tr / _ <<< "${source#"$cpp"/}")" "$source" -O1
+  done
+  local job
+  for job in "${compilers[@]}"; do wait "$job"; done
+  "$compiler" -pthread -static -o "$dir/checks" "$dir"/*.o
 }
 
 if [[ $# -eq 0 ]]; then set -- neon native; fi

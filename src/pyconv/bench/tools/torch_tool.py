@@ -22,7 +22,6 @@ def prepare(job: Job, operands: Operands) -> Prepared:
 
 def prepare_in(layout: torch.memory_format, job: Job, operands: Operands) -> Prepared:
     """Return the call that is timed, on tensors of the given memory layout."""
-    torch.set_grad_enabled(False)
     x, grad = (
         torch.from_numpy(array).contiguous(memory_format=layout)
         for array in (operands.input, operands.grad_output)
