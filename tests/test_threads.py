@@ -266,6 +266,43 @@ def test_a_child_and_its_child_convolve_after_fork(threads_first: bool) -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
+_FORK_WHILE_PACKING = """
+import os, signal, sys, threading, time, warnings
+import numpy as np
+from pyconv import PackedWeight, arrays
+warnings.simplefilter("ignore")
+x, w = np.ones((1, 1024, 5, 5), np.float32), np.ones((1024, 1024, 3, 3), np.float32)
+def convolve(weight):
+    start = time.perf_counter()
+    assert (arrays.conv2d(x, weight, algorithm={algorithm!r}) == 9216).all()
+    return time.perf_counter() - start
+first = convolve(PackedWeight(w))
+for part in range(8):
+    weight = PackedWeight(w)
+    other = threading.Thread(target=convolve, args=(weight,))
+    other.start()
+    time.sleep(first * part / 8)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        convolve(weight)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    other.join()
+    if status: sys.exit("a child hangs: it was forked " + str(part) + "/8 through the packing")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("algorithm", ["channel_vector", "implicit_gemm"])
+def test_a_child_forked_while_a_weight_is_packed_convolves(algorithm: str) -> None:
+    """What another thread had locked stays locked in the child: no lock may be held that long."""
+    script = _FORK_WHILE_PACKING.format(algorithm=algorithm)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def _threads_in(before: str = "", **environment: str) -> int:
     """Return the number of threads in a fresh process."""
     clean = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "core/parallel.hpp"
 
@@ -52,19 +53,35 @@ PackedWeight::PackedWeight(const void* data, int64_t elements, ElementType type)
   data_ = copy;
 }
 
-const void* PackedWeight::pack_for(const ConvPlan& plan) const {
-  const std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.problem.groups,
-                                 plan.problem.c, plan.isa->f32.lanes * plan.isa->f32.tile_vectors};
-  std::lock_guard<std::mutex> lock(mutex_);
-  std::unique_ptr<AlignedBuffer>& slot = packs_[key];
-  if (!slot) {
-    auto made = std::make_unique<AlignedBuffer>();
-    const std::size_t bytes =
-        static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
-    pack_weights(plan, data_, made->reserve(bytes + 1));
-    slot = std::move(made);
+PackedWeight::~PackedWeight() {
+  for (Pack* pack = packs_.load(); pack;) {
+    Pack* next = pack->next;
+    delete pack;
+    pack = next;
   }
-  return slot->reserve(0);
+}
+
+const void* PackedWeight::find(const Pack* head, const std::vector<int64_t>& key) {
+  for (; head; head = head->next)
+    if (head->key == key) return head->data.get();
+  return nullptr;
+}
+
+const void* PackedWeight::pack_for(const ConvPlan& plan) const {
+  std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.problem.groups,
+                           plan.problem.c, plan.isa->f32.lanes * plan.isa->f32.tile_vectors};
+  Pack* head = packs_.load(std::memory_order_acquire);
+  if (const void* found = find(head, key)) return found;
+  auto made = std::make_unique<Pack>();
+  const std::size_t bytes =
+      static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
+  pack_weights(plan, data_, made->data.reserve(bytes + 1));
+  made->key = std::move(key);
+  do {
+    if (const void* found = find(head, made->key)) return found;
+    made->next = head;
+  } while (!packs_.compare_exchange_weak(head, made.get(), std::memory_order_acq_rel));
+  return made.release()->data.get();
 }
 
 }  // namespace pyconv

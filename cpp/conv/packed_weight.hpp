@@ -1,8 +1,6 @@
 // A weight with its packed forms: packing happens once per plan and lasts as long as the object.
 #pragma once
-#include <map>
-#include <memory>
-#include <mutex>
+#include <atomic>
 #include <vector>
 
 #include "conv/plan.hpp"
@@ -14,21 +12,31 @@ class PackedWeight {
  public:
   // Takes a copy, so that a later write to the caller's array cannot disagree with the packs.
   PackedWeight(const void* data, int64_t elements, ElementType type);
+  ~PackedWeight();
+  PackedWeight(const PackedWeight&) = delete;
+  PackedWeight& operator=(const PackedWeight&) = delete;
 
   const void* data() const { return data_; }
   int64_t elements() const { return elements_; }
   ElementType type() const { return type_; }
 
-  // The pack for this plan, made on first use; safe from several threads at once.
+  // The pack for this plan, made on first use; safe from several threads at once. No lock is held
+  // meanwhile, which a forked child would inherit: two threads may both pack, and one pack is kept.
   const void* pack_for(const ConvPlan& plan) const;
 
  private:
+  struct Pack {
+    std::vector<int64_t> key;
+    AlignedBuffer data;
+    Pack* next;
+  };
+  static const void* find(const Pack* head, const std::vector<int64_t>& key);
+
   AlignedBuffer copy_;
   const void* data_;
   int64_t elements_;
   ElementType type_;
-  mutable std::mutex mutex_;
-  mutable std::map<std::vector<int64_t>, std::unique_ptr<AlignedBuffer>> packs_;
+  mutable std::atomic<Pack*> packs_{nullptr};
 };
 
 // Column panels for the tile, [group][panel][depth][tile width], the last filled with zeros.

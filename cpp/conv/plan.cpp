@@ -46,10 +46,12 @@ const ConvAlgorithm* find_forced(const ConvProblem& p, Direction direction,
     known += known.empty() ? a->name : std::string(", ") + a->name;
     if (forced != a->name) continue;
     if (const char* why = a->refuses(p))
-      throw std::invalid_argument("algorithm '" + forced + "' refuses this problem: " + why);
+      throw std::invalid_argument("argument 'algorithm': '" + forced +
+                                  "' refuses this problem: " + why);
     return a;
   }
-  throw std::invalid_argument("algorithm: '" + forced + "' is unknown; expected one of " + known);
+  throw std::invalid_argument("argument 'algorithm': expected one of " + known + ", got '" +
+                              forced + "'");
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = ceil_div(rows, plan.row_block);
   const int64_t outputs = plan.row_blocks * others;
   const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
-  plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 8, 1, 8) : 1;
+  plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 2, 1, 8) : 1;
   plan.tasks = outputs * plan.splits;
   plan.left = {offsets(k.tile_rows, plan.depth_block), offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);

@@ -23,6 +23,7 @@ class AlignedBuffer {
     }
     return data_;
   }
+  const void* get() const { return data_; }
   void release() {
     if (data_) ::operator delete(data_, std::align_val_t{cache_line});
     data_ = nullptr;

@@ -25,8 +25,8 @@ Direction direction_from(const std::string& name) {
   if (name == "forward") return Direction::forward;
   if (name == "input") return Direction::input;
   if (name == "weight") return Direction::weight;
-  throw std::invalid_argument("direction: '" + name +
-                              "' is unknown; expected 'forward', 'input' or 'weight'");
+  throw std::invalid_argument("argument 'direction': expected 'forward', 'input' or 'weight', got '" +
+                              name + "'");
 }
 
 Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes, int element_bytes,

@@ -1,5 +1,5 @@
-// Every leaf kernel of every usable instruction set against plain loops, on integers small enough for
-// exact sums. Needs neither Python nor a test framework, so that it runs under an emulator.
+// Every leaf kernel of every usable instruction set against plain loops, on integers small enough
+// for exact sums. Needs neither Python nor a test framework, so that it runs under an emulator.
 #include "checks.hpp"
 
 #include <limits>
