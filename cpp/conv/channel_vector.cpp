@@ -67,7 +67,7 @@ void plan_blocks(ConvPlan& plan) {
   const View v(p, plan.direction);
   const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = v.area();
   const int64_t channels = std::max<int64_t>(1, v.channels);
-  const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  const int64_t limit = depth_limit<T>(width);
   const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   plan.depth_block = ceil_div(channels, depth_blocks) * taps;
   const int64_t pixel_blocks = std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, 16));

@@ -64,7 +64,7 @@ template <class T>
 void choose_depth(ConvPlan& plan) {
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t width = int64_t{k.lanes} * k.tile_vectors;
-  const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  const int64_t limit = depth_limit<T>(width);
   const int64_t channels = std::max<int64_t>(1, sizes_of(plan).channels);
   for (ConvPhase& phase : plan.phases) {
     const auto taps = static_cast<int64_t>(phase.taps.size());

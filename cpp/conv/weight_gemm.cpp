@@ -62,7 +62,7 @@ void plan_blocks(ConvPlan& plan) {
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t width = tile_width<T>(plan);
   const int64_t rows = std::max<int64_t>(1, rows_of(p)), area = pixels(p.output);
-  const int64_t limit = std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
+  const int64_t limit = depth_limit<T>(width);
   plan.depth_block = ceil_div(area, ceil_div(area, limit));
   plan.column_block = std::min<int64_t>(ceil_div(std::max<int64_t>(1, filters_of(p)), width), 4) * width;
   const int64_t column_blocks = ceil_div(std::max<int64_t>(1, filters_of(p)), plan.column_block);

@@ -34,12 +34,8 @@ class ProductTask {
     columns_ = std::min(width_, q_.columns - column_);
   }
 
-  static int64_t depth_block(int64_t width) {
-    return std::min<int64_t>(384, 36864 / (width * int64_t{sizeof(T)}));
-  }
-
   void run() const {
-    const int64_t block = depth_block(width_);
+    const int64_t block = depth_limit<T>(width_);
     T* panel = static_cast<T*>(task_scratch(static_cast<std::size_t>(block * width_) * sizeof(T)));
     int64_t p = 0;
     // At least once: without any product the result is still the bias, or zero.
@@ -96,7 +92,7 @@ void multiply_typed(const Product& q) {
                       static_cast<double>(q.depth);
   // A transposed operand costs its elements once, however few rows use it.
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
-  const int64_t block = std::min(q.depth, ProductTask<T>::depth_block(width));
+  const int64_t block = std::min(q.depth, depth_limit<T>(width));
   const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
                    offsets(block, q.b_transposed ? width : q.b_stride)};
   parallel_for(tasks, work / 8 + packing,
