@@ -46,6 +46,12 @@ class ProductTask {
     } while (p < q_.depth);
   }
 
+  // Rows of b far apart, often by a multiple of the page size, share few places in a cache: what
+  // more than one tile reads is brought together first.
+  static bool packs(const Product& q, const Kernels<T>& k) {
+    return q.b_transposed || q.rows > k.tile_rows;
+  }
+
  private:
   void run_depth(T* panel, int64_t p, int64_t depth) const {
     TileArgs<T> t{};
@@ -54,6 +60,10 @@ class ProductTask {
       if (depth)
         k_.transpose(b + column_ * q_.b_stride + p, q_.b_stride, columns_, depth, panel, width_,
                      ceil_div(columns_, k_.lanes) * k_.lanes);
+      t.b = panel;
+    } else if (packs(q_, k_)) {
+      for (int64_t i = 0; i < depth; ++i)
+        std::copy_n(b + (p + i) * q_.b_stride + column_, columns_, panel + i * width_);
       t.b = panel;
     } else {
       t.b = b + p * q_.b_stride + column_;
@@ -94,7 +104,7 @@ void multiply_typed(const Product& q) {
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
   const int64_t block = std::min(q.depth, depth_limit<T>(width));
   const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
-                   offsets(block, q.b_transposed ? width : q.b_stride)};
+                   offsets(block, ProductTask<T>::packs(q, k) ? width : q.b_stride)};
   parallel_for(tasks, work / 8 + packing,
                [&](int64_t task) { ProductTask<T>(q, k, at, task).run(); });
 }
