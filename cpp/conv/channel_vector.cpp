@@ -242,12 +242,12 @@ const char* refuses(const ConvProblem& p, Direction direction) {
 }
 
 // Ahead of the gathered product on small maps, where gathering is dear and vectors of pixels are
-// half empty, and on large strides: measured on the layers of benchmarks/, Zen 5, November 2026.
+// half empty, and with a stride: measured on the layers of benchmarks/, Zen 5, November 2026.
 bool prefers(const ConvProblem& p, Direction direction) {
   const View v(p, direction);
   // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain.
   if (!v.forward && v.columns * v.channels > 1 << 16) return false;
-  return taps_of(p) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 2);
+  return taps_of(p) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);
 }
 
 const char* forward_refuses(const ConvProblem& p) { return refuses(p, Direction::forward); }

@@ -29,6 +29,11 @@ struct Memory {
   }
 };
 
+// Weight gradient: with few channels the filters of a channel are tasks of their own.
+int64_t filter_tasks(const ConvProblem& p) {
+  return p.c < 16 ? std::max<int64_t>(1, p.k / p.groups) : 1;
+}
+
 template <class T>
 void plan_typed(ConvPlan& plan) {
   Arena arena;
@@ -38,7 +43,7 @@ void plan_typed(ConvPlan& plan) {
 
 void plan_planes(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  plan.tasks = plan.direction == Direction::weight ? p.c : p.n * p.c;
+  plan.tasks = plan.direction == Direction::weight ? p.c * filter_tasks(p) : p.n * p.c;
   if (plan.type == ElementType::f32) {
     plan_typed<float>(plan);
   } else {
@@ -93,13 +98,15 @@ void forward_plane(const ConvPlan& plan, const ConvArgs& args, int64_t plane) {
 }
 
 template <class T>
-void weight_channel(const ConvPlan& plan, const ConvArgs& args, int64_t channel) {
+void weight_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   const ConvProblem& p = plan.problem;
+  const int64_t split = filter_tasks(p), channel = task / split;
   Arena arena(task_scratch(plan.task_bytes));
   const Memory<T> memory(plan, arena);
   const int64_t taps = taps_of(p), filters = p.k / p.groups, out_area = pixels(p.output);
-  T* out = static_cast<T*>(args.out) + channel * filters * taps;
-  std::fill_n(out, filters * taps, T(0));
+  const int64_t count = filters / split, first = task % split * count;
+  T* out = static_cast<T*>(args.out) + (channel * filters + first) * taps;
+  std::fill_n(out, count * taps, T(0));
   DepthwiseWeightArgs<T> d{};
   d.taps = memory.taps;
   d.tap_count = taps;
@@ -112,8 +119,8 @@ void weight_channel(const ConvPlan& plan, const ConvArgs& args, int64_t channel)
                   [&](int64_t y, int64_t rows, int64_t source_row) {
       d.source_row = source_row;
       d.rows = rows;
-      for (int64_t f = 0; f < filters; ++f) {
-        d.grad = static_cast<const T*>(args.other) + (plane * filters + f) * out_area +
+      for (int64_t f = 0; f < count; ++f) {
+        d.grad = static_cast<const T*>(args.other) + (plane * filters + first + f) * out_area +
                  y * p.output[2];
         std::fill_n(memory.sums, taps, T(0));
         kernels_of<T>(*plan.isa).depthwise_weight(d);
@@ -127,7 +134,7 @@ template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
     if (plan.direction == Direction::weight) {
-      weight_channel<T>(plan, args, task);
+      weight_task<T>(plan, args, task);
     } else {
       forward_plane<T>(plan, args, task);
     }

@@ -104,6 +104,16 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
     for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
 }
 
+// About twelve tasks an image, but no task over 8 panels; an even number where one is near, because
+// halves are the commonest share.
+int64_t panels_of_task(int64_t panels) {
+  const int64_t best = ceil_div(panels, 12);
+  if (best >= 8) return 8;
+  for (int64_t tried : {best, best + 1, best - 1})
+    if (tried > 0 && ceil_div(panels, tried) % 2 == 0) return tried;
+  return best;
+}
+
 // Columns: several panels reuse a block of weights from the second-level cache. Rows are split only
 // where columns alone give too few tasks, because every row block gathers again.
 template <class T>
@@ -115,7 +125,7 @@ void plan_blocks(ConvPlan& plan) {
   int64_t columns = 0;
   for (const ConvPhase& phase : plan.phases) columns = std::max(columns, phase.columns);
   choose_depth<T>(plan);
-  plan.column_block = std::clamp<int64_t>(ceil_div(columns, width) / 16, 1, 8) * width;
+  plan.column_block = panels_of_task(ceil_div(columns, width)) * width;
   const int64_t column_blocks = ceil_div(columns, plan.column_block);
   const int64_t rows = std::max<int64_t>(1, s.rows);
   const int64_t wanted = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4

@@ -66,15 +66,17 @@ void plan_blocks(ConvPlan& plan) {
   plan.depth_block = ceil_div(area, ceil_div(area, limit));
   plan.column_block = std::min<int64_t>(ceil_div(std::max<int64_t>(1, filters_of(p)), width), 4) * width;
   const int64_t column_blocks = ceil_div(std::max<int64_t>(1, filters_of(p)), plan.column_block);
-  // Rows per task: large enough that transposing dy is small beside the products.
-  int64_t blocks = ceil_div(rows, 288);
+  // Rows per task: large enough that transposing dy is small beside the products. Where that gives
+  // few tasks the pixels are split, which repeats nothing, and only then the rows.
   const int64_t others = p.groups * column_blocks;
-  if (blocks * others < 8) blocks = std::min(ceil_div(8, others), ceil_div(rows, 96));
+  const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
+  int64_t blocks = ceil_div(rows, 288);
+  plan.splits = std::clamp<int64_t>(ceil_div(8, blocks * others), 1, std::max<int64_t>(1, chunks / 4));
+  if (blocks * others * plan.splits < 4)
+    blocks = std::min(ceil_div(4, others * plan.splits), ceil_div(rows, 96));
   plan.row_block = ceil_div(ceil_div(rows, blocks), k.tile_rows) * k.tile_rows;
   plan.row_blocks = ceil_div(rows, plan.row_block);
   const int64_t outputs = plan.row_blocks * others;
-  const int64_t chunks = p.n * ceil_div(area, plan.depth_block);
-  plan.splits = outputs < 4 ? std::clamp<int64_t>(chunks / 2, 1, 8) : 1;
   plan.tasks = outputs * plan.splits;
   plan.left = {offsets(k.tile_rows, plan.depth_block), offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);
