@@ -217,7 +217,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
     pack_weights(plan, args.other, shared);
     packed = static_cast<const T*>(shared);
   }
-  parallel_for(plan.tasks, conv_work(plan.problem) / 8,
+  parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { PixelTask<T>(plan, args, packed, task).run(); });
 }
 

@@ -132,7 +132,7 @@ void weight_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
+  parallel_for(plan.tasks, conv_work(plan.problem) * 2, [&](int64_t task) {
     if (plan.direction == Direction::weight) {
       weight_task<T>(plan, args, task);
     } else {

@@ -169,7 +169,7 @@ void plan_planes(ConvPlan& plan) {
 
 void run_planes(const ConvPlan& plan, const ConvArgs& args) {
   const bool filters = plan.problem.k > 0;
-  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
+  parallel_for(plan.tasks, conv_work(plan.problem) * 2, [&](int64_t task) {
     if (!filters) {
       const std::size_t bytes = static_cast<std::size_t>(plan.type);
       const auto size = static_cast<std::size_t>(pixels(plan.problem.input)) * bytes;

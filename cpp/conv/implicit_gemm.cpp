@@ -198,7 +198,7 @@ class GemmTask {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  parallel_for(plan.tasks, conv_work(plan.problem) / 8,
+  parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { GemmTask<T>(plan, args, task).run(); });
 }
 

@@ -92,7 +92,7 @@ void weight_plane(const View& v, const ConvArgs& args, int64_t plane) {
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   const View v(plan.problem);
-  parallel_for(plan.tasks, conv_work(plan.problem), [&](int64_t plane) {
+  parallel_for(plan.tasks, conv_work(plan.problem) * 20, [&](int64_t plane) {
     switch (plan.direction) {
       case Direction::forward: return forward_plane<T>(v, args, plane);
       case Direction::input: return input_plane<T>(v, args, plane);

@@ -267,7 +267,7 @@ template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   if (rows_of(plan.problem) == 0 || plan.problem.k == 0) return;
   T* partials = plan.splits > 1 ? static_cast<T*>(call_scratch(plan.shared_bytes)) : nullptr;
-  parallel_for(plan.tasks, conv_work(plan.problem) / 8,
+  parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { WeightTask<T>(plan, args, task).run(partials); });
   if (partials) add_partials(plan, partials, static_cast<T*>(args.out));
 }

@@ -105,7 +105,7 @@ void multiply_typed(const Product& q) {
   const int64_t block = std::min(q.depth, depth_limit<T>(width));
   const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
                    offsets(block, ProductTask<T>::packs(q, k) ? width : q.b_stride)};
-  parallel_for(tasks, work / 8 + packing,
+  parallel_for(tasks, work / 2 + packing,
                [&](int64_t task) { ProductTask<T>(q, k, at, task).run(); });
 }
 
@@ -118,7 +118,7 @@ void sum_channels_typed(const T* grad, int64_t images, int64_t channels, int64_t
     return;
   }
   const Kernels<T>& k = kernels_of<T>(current_isa());
-  const double work = static_cast<double>(images) * static_cast<double>(channels * area) / 2;
+  const double work = static_cast<double>(images) * static_cast<double>(channels * area) * 4;
   parallel_for(channels, work, [&](int64_t c) {
     T sum = 0;
     for (int64_t n = 0; n < images; ++n) sum += k.sum(grad + (n * channels + c) * area, area);
