@@ -16,8 +16,9 @@ __all__ = ["PackedWeight"]
 class PackedWeight:
     """A weight packed once for each plan and reused; it may stand wherever a weight may.
 
-    The kernels read weights in panels of a few rows. For a plain array the panels are made, where
-    they are needed, in every call; a ``PackedWeight`` keeps them.
+    The ``channel_vector`` algorithm reads weights filter by filter in panels, which it makes from a
+    plain array in every call and keeps in a ``PackedWeight``. The other algorithms read a weight
+    where it lies: for them the two are the same. :func:`pyconv.explain` names the algorithm.
 
     Parameters
     ----------
