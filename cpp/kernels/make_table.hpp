@@ -9,6 +9,7 @@
 #include "kernels/pad.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
+#include "kernels/winograd.hpp"
 
 namespace {
 
@@ -43,6 +44,8 @@ constexpr Kernels<T> make_kernels() {
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
+  k.winograd[0] = {2, &winograd_input<T, 2>, &winograd_output<T, 2>, &winograd_filter<T, 2>};
+  k.winograd[1] = {4, &winograd_input<T, 4>, &winograd_output<T, 4>, &winograd_filter<T, 4>};
   k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
             &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
   k.elementwise = {&relu<T>, &relu_backward<T>};
