@@ -23,7 +23,7 @@ from pyconv.bench.jobs import Job
 #: Bytes that a copy reads and writes, by all threads together: from a core's own cache to several
 #: times the last-level cache of most machines. Copies of less than 1 MB end before the interpreter
 #: can start the next: measured on two threads, 256 KB came out at a third of the rate of 1 MB.
-SIZES = tuple(2**power for power in range(20, 30, 2))
+SIZES = tuple(2**power for power in range(20, 29))
 
 #: Samples are short, so that on a busy machine most of them are whole.
 PEAK_STEPS = 200_000
@@ -48,9 +48,9 @@ class Machine(NamedTuple):
     bandwidth: dict[int, float]
 
     def bytes_a_second(self, size: int) -> float:
-        """Return the bandwidth of the smallest measured copy that is no smaller than this."""
-        fitting = [known for known in sorted(self.bandwidth) if known >= size]
-        return self.bandwidth[fitting[0] if fitting else max(self.bandwidth)]
+        """Return the bandwidth of the largest measured copy that is no larger than this."""
+        fitting = [known for known in self.bandwidth if known <= size]
+        return self.bandwidth[max(fitting, default=min(self.bandwidth))]
 
     def floor(self, job: Job) -> float:
         """Return the least seconds of a job."""

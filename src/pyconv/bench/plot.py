@@ -8,7 +8,7 @@ from typing import Any
 from pyconv.bench.means import geometric
 from pyconv.bench.result import Result, Row
 from pyconv.bench.roofline import draw_roofline
-from pyconv.bench.text import job_name, ratio_text, short_direction
+from pyconv.bench.text import job_name, ratio_text, short_direction, threads_text
 from pyconv.bench.tools import TOOLS
 
 FASTER, SLOWER, AXIS = "#2a7f9e", "#c8553d", "#444444"
@@ -86,12 +86,12 @@ def draw_bars(result: Result, name: str, rows: list[Row]) -> Any:
     )
     kinds = " and ".join(sorted({row.job.dtype for row in rows}))
     figure.supxlabel(
-        f"time of the best peer by pyconv's: right of 1 pyconv is faster   (dots: each peer; "
-        f"{kinds}, {result.threads} threads, median of {result.rounds})",
+        f"time of the best peer by pyconv's: right of 1 pyconv is faster   (dots: all peers; "
+        f"{kinds}, {threads_text(result.threads)}, median of {result.rounds})",
         fontsize=9,
     )
     if seen:
-        figure.legend(loc="outside upper center", ncols=len(seen), fontsize=8, frameon=False)
+        figure.legend(loc="outside lower center", ncols=len(seen), fontsize=8, frameon=False)
     return figure
 
 

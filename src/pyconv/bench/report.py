@@ -14,12 +14,10 @@ from pyconv.bench.text import (
     rate,
     ratio_text,
     short_direction,
+    threads_text,
 )
 from pyconv.bench.tools import TOOLS
 from pyconv.cli.table import format_table
-
-#: What a screen is wide; longer names of peers would push the last columns off it.
-WIDTH = 160
 
 
 def format_result(result: Result) -> str:
@@ -32,7 +30,7 @@ def format_result(result: Result) -> str:
         if fresh:
             title = f"{name}\n" if result.suites else ""
             sections.append(title + layers_table(result, fresh))
-        if fresh and lower_forms(result):
+        if lower_forms(result):
             sections.append(reduced_table(result, fresh))
     sections += [
         means.format_means(result),
@@ -121,12 +119,14 @@ def legend(result: Result) -> str:
     if lower_forms(result):
         lines.append(
             "lower accuracy: high and medium are pyconv's; vs best: the fastest peer at least as "
-            "accurate by it. Peers: their time by pyconv's fastest of at least their accuracy."
+            "accurate, its time by theirs.\n"
+            "Columns of peers there: their time by that of pyconv's fastest form at least as "
+            "accurate as they are."
         )
     versions = {TOOLS[name].package: f"{TOOLS[name].package} {version}"
                 for name, version in result.tools.items() if name in TOOLS}  # fmt: skip
     lines.append(
-        f"{result.threads} thread{'s' * (result.threads > 1)} each, median of {result.rounds}; "
+        f"{threads_text(result.threads)} each, median of {result.rounds}; "
         + ", ".join(versions.values())
     )
     return "\n".join(lines)

@@ -135,7 +135,12 @@ class Result:
         return self.machine.floor(job) if self.machine else None
 
     def share(self, row: Row) -> float | None:
-        """Return the part of the roofline that pyconv reaches in its faster float32 form."""
+        """Return the part of the roofline that pyconv reaches in its faster float32 form.
+
+        None where the time is that of a call, not of work.
+        """
+        if "tiny" in row.job.case.tags:
+            return None
         floor, seconds = self.floor(row.job), row.fastest()
         return floor / seconds if floor and seconds else None
 

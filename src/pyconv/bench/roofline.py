@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyconv.bench.result import Result, Row
-from pyconv.bench.text import percent
+from pyconv.bench.text import percent, threads_text
 
 OURS, BEST, ROOF = "#2a7f9e", "#9a9a9a", "#444444"
 
@@ -16,6 +16,7 @@ NAMED = 6
 def draw_roofline(result: Result) -> Any:
     """Return the figure: effective GFLOP/s against flops by byte, for every float32 convolution."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     machine = result.machine
     assert machine is not None
@@ -48,6 +49,10 @@ def draw_roofline(result: Result) -> Any:
     name_lowest(panel, result, rows)
     panel.set_xscale("log")
     panel.set_yscale("log")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_formatter(NullFormatter())
     panel.set_xlim(left, right)
     panel.set_ylim(max(min(heights, default=1.0), 1.0) / 2, peak * 1.6)
     panel.set_xlabel("flops of the direct method by byte of input, weight and output")
@@ -57,7 +62,7 @@ def draw_roofline(result: Result) -> Any:
     panel.legend(loc="lower right", fontsize=8, frameon=False)
     panel.set_title(
         f"What each convolution reaches of what this machine can do "
-        f"({machine.isa}, {machine.threads} threads, float32)",
+        f"({machine.isa}, {threads_text(machine.threads)}, float32)",
         fontsize=11,
     )
     return figure
@@ -69,7 +74,7 @@ def name_lowest(panel: Any, result: Result, rows: list[Row]) -> None:
     for share, index in shares[:NAMED]:
         row = rows[index]
         panel.annotate(
-            f"{row.job.case.name} {percent(share)}",
+            f"{row.job.case.name}, {percent(share)} of its roof",
             (row.job.flops / row.job.bytes, rate_of(row, row.fastest())),
             xytext=(5, -9),
             textcoords="offset points",

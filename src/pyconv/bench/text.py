@@ -21,6 +21,11 @@ def short_direction(job: Job) -> str:
     return short if job.dtype == "float32" else f"{short} f64"
 
 
+def threads_text(threads: int) -> str:
+    """Return a number of threads in words."""
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
 def milliseconds(seconds: float | None) -> str:
     """Return a time in ms with three significant digits."""
     if seconds is None:
