@@ -245,7 +245,8 @@ def test_the_reference_has_the_functions_of_arrays() -> None:
     for name in sorted(names):
         ours = inspect.signature(getattr(arrays, name)).parameters.values()
         theirs = inspect.signature(getattr(reference, name)).parameters.values()
-        kept = [(p.name, p.kind, p.default) for p in ours if p.name not in ("out", "algorithm")]
+        choices = ("out", "algorithm", "precision")
+        kept = [(p.name, p.kind, p.default) for p in ours if p.name not in choices]
         assert kept == [(p.name, p.kind, p.default) for p in theirs], name
 
 
@@ -287,6 +288,6 @@ def test_importing_pyconv_loads_nothing_heavy() -> None:
     loaded = set(done.stdout.split())
     assert "pyconv._core" in loaded
     ours = {name.split(".")[1] for name in loaded if name.startswith("pyconv.")}
-    assert ours <= {"_core", "arrays", "config", "grad", "packed", "shapes"}
+    assert ours <= {"_core", "arrays", "config", "grad", "packed", "precision", "shapes"}
     others = {name.split(".")[0] for name in loaded} - {"pyconv"}
     assert others <= set(sys.stdlib_module_names) | {"numpy"}, "a dependency nobody declared"

@@ -229,8 +229,9 @@ void run_channel_vector(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-const char* refuses(const ConvProblem& p, Direction direction) {
-  const View v(p, direction);
+const char* refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const View v(p, plan.direction);
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
   const double lines = 128.0 / static_cast<double>(v.result[2]) + 2;
@@ -243,24 +244,20 @@ const char* refuses(const ConvProblem& p, Direction direction) {
 
 // Ahead of the gathered product on small maps, where gathering is dear and vectors of pixels are
 // half empty, and with a stride: measured on the layers of benchmarks/, Zen 5, November 2026.
-bool prefers(const ConvProblem& p, Direction direction) {
-  const View v(p, direction);
+bool prefers(const ConvPlan& plan) {
+  const View v(plan.problem, plan.direction);
   // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain.
   if (!v.forward && v.columns * v.channels > 1 << 16) return false;
-  return taps_of(p) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);
+  return taps_of(plan.problem) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);
 }
-
-const char* forward_refuses(const ConvProblem& p) { return refuses(p, Direction::forward); }
-const char* input_refuses(const ConvProblem& p) { return refuses(p, Direction::input); }
-bool forward_prefers(const ConvProblem& p) { return prefers(p, Direction::forward); }
-bool input_prefers(const ConvProblem& p) { return prefers(p, Direction::input); }
 
 }  // namespace
 
-const ConvAlgorithm channel_vector_forward{"channel_vector", Direction::forward, forward_refuses,
-                                           forward_prefers, plan_channel_vector,
-                                           run_channel_vector};
-const ConvAlgorithm channel_vector_input{"channel_vector", Direction::input, input_refuses,
-                                         input_prefers, plan_channel_vector, run_channel_vector};
+const ConvAlgorithm channel_vector_forward{
+    "channel_vector", Direction::forward, Precision::highest, refuses, prefers,
+    plan_channel_vector, run_channel_vector};
+const ConvAlgorithm channel_vector_input{
+    "channel_vector", Direction::input, Precision::highest, refuses, prefers,
+    plan_channel_vector, run_channel_vector};
 
 }  // namespace pyconv

@@ -151,9 +151,11 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
 
 }  // namespace
 
-const ConvAlgorithm depthwise_forward{"depthwise", Direction::forward, depthwise_refuses,
-                                      depthwise_prefers, plan_planes, run_planes};
-const ConvAlgorithm depthwise_weight{"depthwise", Direction::weight, depthwise_refuses,
-                                     depthwise_prefers, plan_planes, run_planes};
+const ConvAlgorithm depthwise_forward{
+    "depthwise", Direction::forward, Precision::highest, depthwise_refuses, depthwise_prefers,
+    plan_planes, run_planes};
+const ConvAlgorithm depthwise_weight{
+    "depthwise", Direction::weight, Precision::highest, depthwise_refuses, depthwise_prefers,
+    plan_planes, run_planes};
 
 }  // namespace pyconv

@@ -11,7 +11,8 @@ namespace pyconv {
 inline int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
 
 // One input channel per group, two spatial dimensions, and a filter extent whose strip is small.
-inline const char* depthwise_refuses(const ConvProblem& p) {
+inline const char* depthwise_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
   if (p.c != p.groups || p.c == 0) return "a group has not exactly one input channel";
   if (p.kernel[0] != 1 || p.output[0] != 1 || p.input[0] != 1) return "it is three-dimensional";
   const double row = static_cast<double>(p.input[2] + p.pad_lo[2] + p.pad_hi[2] + p.stride[2]);
@@ -21,7 +22,9 @@ inline const char* depthwise_refuses(const ConvProblem& p) {
 }
 
 // Each filter walks the plane again: past 16 filters a channel the matrix product catches up.
-inline bool depthwise_prefers(const ConvProblem& p) { return p.k / p.groups <= 16; }
+inline bool depthwise_prefers(const ConvPlan& plan) {
+  return plan.problem.k / plan.problem.groups <= 16;
+}
 
 // How many rows, of `row_elements` elements each, a strip holds so that it stays in L2.
 inline int64_t strip_rows(int64_t rows, int64_t step, int64_t extent, int64_t row_elements,

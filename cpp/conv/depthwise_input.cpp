@@ -184,7 +184,8 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
 
 }  // namespace
 
-const ConvAlgorithm depthwise_input{"depthwise", Direction::input, depthwise_refuses,
-                                    depthwise_prefers, plan_planes, run_planes};
+const ConvAlgorithm depthwise_input{
+    "depthwise", Direction::input, Precision::highest, depthwise_refuses, depthwise_prefers,
+    plan_planes, run_planes};
 
 }  // namespace pyconv

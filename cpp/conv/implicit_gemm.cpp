@@ -210,10 +210,11 @@ void run_gemm(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-const char* never_refuses(const ConvProblem&) { return nullptr; }
-bool always(const ConvProblem&) { return true; }
+const char* never_refuses(const ConvPlan&) { return nullptr; }
+bool always(const ConvPlan&) { return true; }
 
-const char* pointwise_refuses(const ConvProblem& p) {
+const char* pointwise_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1) return "the kernel is larger than 1";
     if (p.stride[i] != 1) return "the stride is larger than 1";
@@ -222,7 +223,9 @@ const char* pointwise_refuses(const ConvProblem& p) {
   return nullptr;
 }
 
-const char* direct_refuses(const ConvProblem& p, bool forward) {
+const char* direct_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   for (int i = 1; i < 3; ++i)
     if (forward && p.stride[i] != 1) return "the stride is larger than 1";
@@ -236,31 +239,34 @@ const char* direct_refuses(const ConvProblem& p, bool forward) {
 
 // Loads that straddle cache lines cost about as much as gathering once more than a few rows share
 // a gathered panel: measured on 3x3 layers of 4 to 512 channels, Zen 5, November 2026.
-bool direct_prefers(const ConvProblem& p, bool forward) {
+bool direct_prefers(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
   const int64_t rows = (forward ? p.k : p.c) / p.groups;
   const int64_t width = forward ? p.output[2] : ceil_div(p.input[2], p.stride[2]);
   const int64_t border = (p.kernel[2] - 1) * p.dilation[2] / (forward ? 1 : p.stride[2]);
   return taps_of(p) > 1 && rows <= 8 && 2 * border <= width;
 }
 
-const char* direct_forward_refuses(const ConvProblem& p) { return direct_refuses(p, true); }
-const char* direct_input_refuses(const ConvProblem& p) { return direct_refuses(p, false); }
-bool direct_forward_prefers(const ConvProblem& p) { return direct_prefers(p, true); }
-bool direct_input_prefers(const ConvProblem& p) { return direct_prefers(p, false); }
-
 }  // namespace
 
-const ConvAlgorithm direct_forward{"direct", Direction::forward, direct_forward_refuses,
-                                   direct_forward_prefers, plan_gemm, run_gemm};
-const ConvAlgorithm direct_input{"direct", Direction::input, direct_input_refuses,
-                                 direct_input_prefers, plan_gemm, run_gemm};
-const ConvAlgorithm implicit_gemm_forward{"implicit_gemm", Direction::forward, never_refuses,
-                                          always, plan_gemm, run_gemm};
-const ConvAlgorithm implicit_gemm_input{"implicit_gemm", Direction::input, never_refuses,
-                                        always, plan_gemm, run_gemm};
-const ConvAlgorithm pointwise_forward{"pointwise", Direction::forward, pointwise_refuses,
-                                      always, plan_gemm, run_gemm};
-const ConvAlgorithm pointwise_input{"pointwise", Direction::input, pointwise_refuses,
-                                    always, plan_gemm, run_gemm};
+const ConvAlgorithm direct_forward{
+    "direct", Direction::forward, Precision::highest, direct_refuses, direct_prefers,
+    plan_gemm, run_gemm};
+const ConvAlgorithm direct_input{
+    "direct", Direction::input, Precision::highest, direct_refuses, direct_prefers,
+    plan_gemm, run_gemm};
+const ConvAlgorithm implicit_gemm_forward{
+    "implicit_gemm", Direction::forward, Precision::highest, never_refuses, always,
+    plan_gemm, run_gemm};
+const ConvAlgorithm implicit_gemm_input{
+    "implicit_gemm", Direction::input, Precision::highest, never_refuses, always,
+    plan_gemm, run_gemm};
+const ConvAlgorithm pointwise_forward{
+    "pointwise", Direction::forward, Precision::highest, pointwise_refuses, always,
+    plan_gemm, run_gemm};
+const ConvAlgorithm pointwise_input{
+    "pointwise", Direction::input, Precision::highest, pointwise_refuses, always,
+    plan_gemm, run_gemm};
 
 }  // namespace pyconv

@@ -118,13 +118,16 @@ void plan_naive(ConvPlan& plan) {
   }
 }
 
-const char* never_refuses(const ConvProblem&) { return nullptr; }
-bool always(const ConvProblem&) { return true; }
+const char* never_refuses(const ConvPlan&) { return nullptr; }
+bool always(const ConvPlan&) { return true; }
 
 }  // namespace
 
-const ConvAlgorithm naive_forward{"naive", Direction::forward, never_refuses, always, plan_naive, run_naive};
-const ConvAlgorithm naive_input{"naive", Direction::input, never_refuses, always, plan_naive, run_naive};
-const ConvAlgorithm naive_weight{"naive", Direction::weight, never_refuses, always, plan_naive, run_naive};
+const ConvAlgorithm naive_forward{
+    "naive", Direction::forward, Precision::highest, never_refuses, always, plan_naive, run_naive};
+const ConvAlgorithm naive_input{
+    "naive", Direction::input, Precision::highest, never_refuses, always, plan_naive, run_naive};
+const ConvAlgorithm naive_weight{
+    "naive", Direction::weight, Precision::highest, never_refuses, always, plan_naive, run_naive};
 
 }  // namespace pyconv

@@ -39,19 +39,27 @@ void check(const ConvProblem& p) {
   limit_product({p.k, p.c / p.groups, p.kernel[0], p.kernel[1], p.kernel[2]});
 }
 
-const ConvAlgorithm* find_forced(const ConvProblem& p, Direction direction,
-                                 const std::string& forced) {
+const ConvAlgorithm* find_forced(const ConvPlan& plan, const std::string& forced) {
   std::string known;
-  for (const ConvAlgorithm* a : algorithms(direction)) {
+  for (const ConvAlgorithm* a : algorithms(plan.direction)) {
     known += known.empty() ? a->name : std::string(", ") + a->name;
     if (forced != a->name) continue;
-    if (const char* why = a->refuses(p))
+    if (const char* why = a->refuses(plan))
       throw std::invalid_argument("argument 'algorithm': '" + forced +
                                   "' refuses this problem: " + why);
     return a;
   }
   throw std::invalid_argument("argument 'algorithm': expected one of " + known + ", got '" +
                               forced + "'");
+}
+
+// Why this algorithm is passed over, or null.
+const char* passed_over(const ConvPlan& plan, const ConvAlgorithm& a) {
+  if (const char* why = a.refuses(plan)) return why;
+  if (a.precision > plan.precision)
+    return a.precision == Precision::high ? "its rounding needs precision 'high'"
+                                          : "its rounding needs precision 'medium'";
+  return a.prefers(plan) ? nullptr : "can run, but a later algorithm is expected to be faster";
 }
 
 }  // namespace
@@ -66,20 +74,21 @@ double conv_work(const ConvProblem& p) {
 }
 
 std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction direction,
-                                          ElementType type, const std::string& forced) {
+                                          ElementType type, Precision precision,
+                                          const std::string& forced) {
   check(problem);
   auto plan = std::make_shared<ConvPlan>();
   plan->problem = problem;
   plan->direction = direction;
   plan->type = type;
+  // The policy is about float32: nothing less accurate than double sums serves float64.
+  plan->precision = type == ElementType::f32 ? precision : Precision::highest;
   plan->isa = &current_isa();
-  plan->algorithm = nullptr;
   if (!forced.empty()) {
-    plan->algorithm = find_forced(problem, direction, forced);
+    plan->algorithm = find_forced(*plan, forced);
   } else {
     for (const ConvAlgorithm* a : algorithms(direction)) {
-      const char* why = a->refuses(problem);
-      if (!why && !a->prefers(problem)) why = "can run, but a later algorithm is expected to be faster";
+      const char* why = passed_over(*plan, *a);
       if (!why) {
         plan->algorithm = a;
         break;

@@ -31,8 +31,9 @@ struct ConvArgs {
 struct ConvAlgorithm {
   const char* name;
   Direction direction;
-  const char* (*refuses)(const ConvProblem&);  // the reason, or null: it can run
-  bool (*prefers)(const ConvProblem&);         // never looks at the batch or the threads
+  Precision precision;                      // the strictest that admits it
+  const char* (*refuses)(const ConvPlan&);  // the reason, or null: it can run
+  bool (*prefers)(const ConvPlan&);         // never looks at the batch or the threads
   void (*plan)(ConvPlan&);
   void (*run)(const ConvPlan&, const ConvArgs&);
 };
@@ -60,11 +61,14 @@ struct LeftOperand {
 };
 
 struct ConvPlan {
+  // Known before an algorithm is asked whether it can run.
   ConvProblem problem;
   Direction direction;
   ElementType type;
+  Precision precision;
   const KernelTable* isa;
-  const ConvAlgorithm* algorithm;
+  // What the chosen one fills in.
+  const ConvAlgorithm* algorithm = nullptr;
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
   LeftOperand left;
@@ -74,8 +78,9 @@ struct ConvPlan {
   std::size_t task_bytes = 0, shared_bytes = 0;
 };
 
-// Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm.
-std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType,
+// Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm. An
+// algorithm that is forced needs no admission by the precision.
+std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType, Precision,
                                           const std::string& forced);
 std::vector<std::string> algorithm_names(Direction);
 

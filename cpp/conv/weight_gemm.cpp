@@ -280,10 +280,11 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-const char* never_refuses(const ConvProblem&) { return nullptr; }
-bool always(const ConvProblem&) { return true; }
+const char* never_refuses(const ConvPlan&) { return nullptr; }
+bool always(const ConvPlan&) { return true; }
 
-const char* direct_refuses(const ConvProblem& p) {
+const char* direct_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   const double lines = 384.0 / static_cast<double>(p.output[2]) + 2;
   const double rows = lines * static_cast<double>(p.stride[1]) + static_cast<double>(extent(p, 1));
@@ -294,13 +295,15 @@ const char* direct_refuses(const ConvProblem& p) {
 }
 
 // A 1x1 filter reads every pixel once: copying them side by side serves the cache better.
-bool direct_prefers(const ConvProblem& p) { return taps_of(p) > 1; }
+bool direct_prefers(const ConvPlan& plan) { return taps_of(plan.problem) > 1; }
 
 }  // namespace
 
-const ConvAlgorithm direct_weight{"direct", Direction::weight, direct_refuses,
-                                  direct_prefers, plan_weight, run_weight};
-const ConvAlgorithm implicit_gemm_weight{"implicit_gemm", Direction::weight, never_refuses,
-                                         always, plan_weight, run_weight};
+const ConvAlgorithm direct_weight{
+    "direct", Direction::weight, Precision::highest, direct_refuses, direct_prefers,
+    plan_weight, run_weight};
+const ConvAlgorithm implicit_gemm_weight{
+    "implicit_gemm", Direction::weight, Precision::highest, never_refuses, always,
+    plan_weight, run_weight};
 
 }  // namespace pyconv

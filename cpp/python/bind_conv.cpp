@@ -30,11 +30,13 @@ Direction direction_from(const std::string& name) {
 }
 
 Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes, int element_bytes,
-               const std::string& algorithm) {
+               int precision, const std::string& algorithm) {
+  if (precision < 0 || precision > 2) throw std::invalid_argument("precision: expected 0, 1 or 2");
   if (element_bytes != 4 && element_bytes != 8)
     throw std::invalid_argument("element_bytes: expected 4 or 8");
   return make_plan(problem_from(sizes), direction_from(direction),
-                   static_cast<ElementType>(element_bytes), algorithm);
+                   static_cast<ElementType>(element_bytes), static_cast<Precision>(precision),
+                   algorithm);
 }
 
 int64_t source_elements(const ConvProblem& p) { return p.n * p.c * pixels(p.input); }
@@ -121,15 +123,18 @@ void register_conv(py::module_& m) {
   py::class_<ConvPlan, std::shared_ptr<ConvPlan>>(m, "ConvPlan")
       .def_property_readonly("algorithm", [](const ConvPlan& p) { return p.algorithm->name; })
       .def_property_readonly("isa", [](const ConvPlan& p) { return p.isa->isa; })
+      .def_property_readonly("precision",
+                             [](const ConvPlan& p) { return static_cast<int>(p.precision); })
       .def_readonly("tasks", &ConvPlan::tasks)
       .def_readonly("task_bytes", &ConvPlan::task_bytes)
       .def_readonly("shared_bytes", &ConvPlan::shared_bytes)
       .def_readonly("refusals", &ConvPlan::refusals);
   m.def("conv_plan", [](const std::string& direction, const std::vector<int64_t>& sizes,
-                        int element_bytes, const std::string& algorithm) {
+                        int element_bytes, int precision, const std::string& algorithm) {
     return std::const_pointer_cast<ConvPlan>(
-        plan_from(direction, sizes, element_bytes, algorithm));
-  }, py::arg("direction"), py::arg("sizes"), py::arg("element_bytes"), py::arg("algorithm"));
+        plan_from(direction, sizes, element_bytes, precision, algorithm));
+  }, py::arg("direction"), py::arg("sizes"), py::arg("element_bytes"), py::arg("precision"),
+     py::arg("algorithm"));
   m.def("conv_algorithms", [](const std::string& direction) {
     return algorithm_names(direction_from(direction));
   }, py::arg("direction"));

@@ -20,6 +20,7 @@ from pyconv.config import (
     show_config,
 )
 from pyconv.packed import PackedWeight
+from pyconv.precision import float32_precision, get_float32_precision, set_float32_precision
 
 if TYPE_CHECKING:
     from pyconv import functional, nn, optim, reference
@@ -46,7 +47,9 @@ __all__ = [
     "arrays",
     "config",
     "explain",
+    "float32_precision",
     "functional",
+    "get_float32_precision",
     "get_num_threads",
     "grad",
     "is_grad_enabled",
@@ -57,6 +60,7 @@ __all__ = [
     "optim",
     "reference",
     "save",
+    "set_float32_precision",
     "set_num_threads",
     "show_config",
 ]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pyconv import _core, shapes
 from pyconv.arrays.plans import clear, plan_for
 from pyconv.packed import PackedWeight
+from pyconv.precision import Precision, get_float32_precision, precision_code
 
 __all__ = [
     "Explanation",
@@ -29,7 +30,7 @@ __all__ = [
     "use_isa",
 ]
 
-ENVIRONMENT = ("PYCONV_ISA", "PYCONV_NUM_THREADS", "OMP_NUM_THREADS")
+ENVIRONMENT = ("PYCONV_ISA", "PYCONV_FLOAT32_PRECISION", "PYCONV_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def get_num_threads() -> int:
@@ -96,6 +97,8 @@ class Explanation:
 
     Attributes
     ----------
+    precision
+        The policy that admitted it.
     direction
         "forward", or the gradient computed: "input" or "weight".
     algorithm, isa
@@ -114,6 +117,7 @@ class Explanation:
 
     direction: str
     dtype: str
+    precision: str
     problem: shapes.ConvProblem
     algorithm: str
     isa: str
@@ -130,7 +134,7 @@ class Explanation:
             f"  input {p.input}  kernel {p.kernel}  output {p.output}",
             f"  stride {p.stride}  dilation {p.dilation}  padding {p.pad_lo} before, "
             f"{p.pad_hi} after",
-            f"  algorithm  {self.algorithm} on {self.isa}",
+            f"  algorithm  {self.algorithm} on {self.isa}, precision {self.precision}",
             f"  work       {self.flops / 1e6:.2f} Mflop in {self.tasks} tasks",
             f"  workspace  {self.workspace_bytes / 1024:.0f} KiB a thread, "
             f"{self.shared_bytes / 1024:.0f} KiB shared",
@@ -156,6 +160,7 @@ def explain(
     direction: str = "forward",
     dtype: npt.DTypeLike | None = None,
     algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Explanation:
     """Return how a convolution of these arrays, or arrays of these shapes, would be carried out.
 
@@ -163,7 +168,7 @@ def explain(
     ----------
     input, weight
         Arrays or shapes: ([N,] C, spatial...) and (K, C / groups, kernel...).
-    stride, padding, dilation, groups, algorithm
+    stride, padding, dilation, groups, algorithm, precision
         As in :func:`pyconv.arrays.conv2d`.
     direction
         "forward", "input" (gradient for the input) or "weight" (gradient for the weight).
@@ -188,10 +193,12 @@ def explain(
     problem, _ = shapes.conv_problem(
         "explain", rank, _shape(input), weight_shape, stride, padding, dilation, groups
     )
-    plan = plan_for("explain", direction, problem, element.itemsize, algorithm)
+    code = precision_code("explain", precision)
+    plan = plan_for("explain", direction, problem, element.itemsize, algorithm, code)
     return Explanation(
         direction=direction,
         dtype=element.name,
+        precision=("highest", "high", "medium")[plan.precision],
         problem=problem,
         algorithm=plan.algorithm,
         isa=plan.isa,
@@ -210,6 +217,7 @@ def config() -> dict[str, Any]:
         isa=isa(),
         isas=isas(),
         threads=get_num_threads(),
+        float32_precision=get_float32_precision(),
         numpy=np.__version__,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
     )

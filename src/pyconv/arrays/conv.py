@@ -12,6 +12,7 @@ from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
 from pyconv.arrays.plans import cached, hyper_key, plan_for
 from pyconv.packed import PackedWeight
+from pyconv.precision import Precision, precision_code
 
 __all__ = [
     "conv1d", "conv1d_bias", "conv1d_input", "conv1d_weight",
@@ -22,6 +23,7 @@ __all__ = [
 Array: TypeAlias = "npt.NDArray[Any]"
 Weight: TypeAlias = "npt.NDArray[Any] | PackedWeight"
 Size: TypeAlias = "int | tuple[int, ...]"
+Choice: TypeAlias = "tuple[str | None, Precision | None]"  # algorithm, precision
 Padding: TypeAlias = "str | int | tuple[int, ...] | tuple[tuple[int, int], ...]"
 
 
@@ -43,15 +45,17 @@ def _overlap(weight: Any) -> tuple[Array, ...]:
 
 
 def _planned(
-    make: Any, name: str, direction: str, itemsize: int, algorithm: str | None,
+    make: Any, name: str, direction: str, itemsize: int, choice: Choice,
     sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
 ) -> tuple[_core.ConvPlan, tuple[int, ...], int]:  # fmt: skip
     """Return the plan, the shape of the forward output and the number of output channels."""
     rank = int(name[4])
+    algorithm, precision = choice
+    code = precision_code(name, precision)
 
     def new() -> tuple[_core.ConvPlan, tuple[int, ...], int]:
         problem, unbatched = make(name, rank, *sizes, *hyper)
-        plan = plan_for(name, direction, problem, itemsize, algorithm)
+        plan = plan_for(name, direction, problem, itemsize, algorithm, code)
         return plan, shapes.out_shape(problem, unbatched, rank), problem.k
 
     stride, padding, dilation, groups = hyper
@@ -59,19 +63,19 @@ def _planned(
     if None in parts or type(groups) is not int or not isinstance(algorithm, (str, type(None))):
         return new()
     entry: tuple[_core.ConvPlan, tuple[int, ...], int] = cached(
-        (name, direction, itemsize, algorithm, sizes, parts, groups), new
+        (name, direction, itemsize, algorithm, code, sizes, parts, groups), new
     )
     return entry
 
 
 def _forward(
     name: str, input: Array, weight: Weight, bias: Array | None, hyper: tuple[Any, Any, Any, Any],
-    relu: bool, out: Array | None, algorithm: str | None,
+    relu: bool, out: Array | None, choice: Choice,
 ) -> Array:  # fmt: skip
     x = prepare(name, "input", input)
     w, shape = _weight(name, weight, x.dtype)
     plan, out_shape, k = _planned(
-        shapes.conv_problem, name, "forward", x.itemsize, algorithm, (x.shape, shape), hyper
+        shapes.conv_problem, name, "forward", x.itemsize, choice, (x.shape, shape), hyper
     )
     if bias is not None:
         bias = prepare(name, "bias", bias, x.dtype)
@@ -90,14 +94,14 @@ def _forward(
 
 def _input(
     name: str, input_size: Any, weight: Weight, grad_output: Array,
-    hyper: tuple[Any, Any, Any, Any], out: Array | None, algorithm: str | None,
+    hyper: tuple[Any, Any, Any, Any], out: Array | None, choice: Choice,
 ) -> Array:  # fmt: skip
     g = prepare(name, "grad_output", grad_output)
     w, shape = _weight(name, weight, g.dtype)
     rank = int(name[4])
     size = shapes.size(name, "input_size", input_size, (rank + 1, rank + 2), "an input shape")
     plan, _, _ = _planned(
-        shapes.conv_input_problem, name, "input", g.itemsize, algorithm, (size, shape, g.shape),
+        shapes.conv_input_problem, name, "input", g.itemsize, choice, (size, shape, g.shape),
         hyper,
     )  # fmt: skip
     result = output(name, out, size, g.dtype, g, *_overlap(w))
@@ -107,13 +111,13 @@ def _input(
 
 def _weight_gradient(
     name: str, input: Array, weight_size: Any, grad_output: Array,
-    hyper: tuple[Any, Any, Any, Any], out: Array | None, algorithm: str | None,
+    hyper: tuple[Any, Any, Any, Any], out: Array | None, choice: Choice,
 ) -> Array:  # fmt: skip
     x = prepare(name, "input", input)
     g = prepare(name, "grad_output", grad_output, x.dtype)
     size = shapes.size(name, "weight_size", weight_size, (int(name[4]) + 2,), "a weight shape")
     plan, _, _ = _planned(
-        shapes.conv_weight_problem, name, "weight", x.itemsize, algorithm,
+        shapes.conv_weight_problem, name, "weight", x.itemsize, choice,
         (x.shape, size, g.shape), hyper,
     )  # fmt: skip
     result = output(name, out, size, x.dtype, x, g)
@@ -138,30 +142,35 @@ def conv1d(
     input: Array, weight: Weight, bias: Array | None = None, stride: Size = 1,
     padding: Padding = 0, dilation: Size = 1, groups: int = 1, *, relu: bool = False,
     out: Array | None = None, algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Correlate ([N,] C, L) with filters (K, C / groups, k); see :func:`conv2d`."""
     hyper = (stride, padding, dilation, groups)
-    return _forward("conv1d", input, weight, bias, hyper, relu, out, algorithm)
+    return _forward("conv1d", input, weight, bias, hyper, relu, out, (algorithm, precision))
 
 
 def conv1d_input(
     input_size: Any, weight: Weight, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv1d` for its input; see :func:`conv2d_input`."""
     hyper = (stride, padding, dilation, groups)
-    return _input("conv1d_input", input_size, weight, grad_output, hyper, out, algorithm)
+    return _input(
+        "conv1d_input", input_size, weight, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv1d_weight(
     input: Array, weight_size: Any, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv1d` for its weight; see :func:`conv2d_weight`."""
     hyper = (stride, padding, dilation, groups)
-    return _weight_gradient("conv1d_weight", input, weight_size, grad_output, hyper, out, algorithm)
+    return _weight_gradient(
+        "conv1d_weight", input, weight_size, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv1d_bias(grad_output: Array) -> Array:
@@ -173,6 +182,7 @@ def conv2d(
     input: Array, weight: Weight, bias: Array | None = None, stride: Size = 1,
     padding: Padding = 0, dilation: Size = 1, groups: int = 1, *, relu: bool = False,
     out: Array | None = None, algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Correlate images with a bank of filters, as torch.nn.functional.conv2d does.
 
@@ -196,7 +206,10 @@ def conv2d(
     out
         Array for the result: its shape and dtype, C-contiguous, sharing no memory with an operand.
     algorithm
-        Name of the algorithm to force; see :func:`pyconv.explain`.
+        Name of the algorithm to force, whatever its precision; see :func:`pyconv.explain`.
+    precision
+        "highest", "high" or "medium": what a float32 result may lose to speed, instead of the
+        policy of :func:`pyconv.set_float32_precision`.
 
     Returns
     -------
@@ -218,13 +231,13 @@ def conv2d(
     blocking follows Goto and van de Geijn (2008) and Van Zee and van de Geijn, BLIS (2015).
     """
     hyper = (stride, padding, dilation, groups)
-    return _forward("conv2d", input, weight, bias, hyper, relu, out, algorithm)
+    return _forward("conv2d", input, weight, bias, hyper, relu, out, (algorithm, precision))
 
 
 def conv2d_input(
     input_size: Any, weight: Weight, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv2d` for its input; also its transposed convolution.
 
@@ -236,7 +249,7 @@ def conv2d_input(
         (K, C / groups, kH, kW), or a :class:`pyconv.PackedWeight`.
     grad_output
         Gradient of the output, of exactly the shape that the forward pass gives.
-    stride, padding, dilation, groups, out, algorithm
+    stride, padding, dilation, groups, out, algorithm, precision
         As in :func:`conv2d`.
 
     Returns
@@ -249,13 +262,15 @@ def conv2d_input(
         As :func:`conv2d`, and ValueError if the shape of `grad_output` does not follow.
     """
     hyper = (stride, padding, dilation, groups)
-    return _input("conv2d_input", input_size, weight, grad_output, hyper, out, algorithm)
+    return _input(
+        "conv2d_input", input_size, weight, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv2d_weight(
     input: Array, weight_size: Any, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv2d` for its weight, summed over the batch.
 
@@ -267,7 +282,7 @@ def conv2d_weight(
         Shape of the weight, (K, C / groups, kH, kW).
     grad_output
         Gradient of the output, of exactly the shape that the forward pass gives.
-    stride, padding, dilation, groups, out, algorithm
+    stride, padding, dilation, groups, out, algorithm, precision
         As in :func:`conv2d`.
 
     Returns
@@ -280,7 +295,9 @@ def conv2d_weight(
         As :func:`conv2d`, and ValueError if the shape of `grad_output` does not follow.
     """
     hyper = (stride, padding, dilation, groups)
-    return _weight_gradient("conv2d_weight", input, weight_size, grad_output, hyper, out, algorithm)
+    return _weight_gradient(
+        "conv2d_weight", input, weight_size, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv2d_bias(grad_output: Array) -> Array:
@@ -307,30 +324,35 @@ def conv3d(
     input: Array, weight: Weight, bias: Array | None = None, stride: Size = 1,
     padding: Padding = 0, dilation: Size = 1, groups: int = 1, *, relu: bool = False,
     out: Array | None = None, algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Correlate ([N,] C, D, H, W) with (K, C / groups, kD, kH, kW); see :func:`conv2d`."""
     hyper = (stride, padding, dilation, groups)
-    return _forward("conv3d", input, weight, bias, hyper, relu, out, algorithm)
+    return _forward("conv3d", input, weight, bias, hyper, relu, out, (algorithm, precision))
 
 
 def conv3d_input(
     input_size: Any, weight: Weight, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv3d` for its input; see :func:`conv2d_input`."""
     hyper = (stride, padding, dilation, groups)
-    return _input("conv3d_input", input_size, weight, grad_output, hyper, out, algorithm)
+    return _input(
+        "conv3d_input", input_size, weight, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv3d_weight(
     input: Array, weight_size: Any, grad_output: Array, stride: Size = 1, padding: Padding = 0,
     dilation: Size = 1, groups: int = 1, *, out: Array | None = None,
-    algorithm: str | None = None,
+    algorithm: str | None = None, precision: Precision | None = None,
 ) -> Array:  # fmt: skip
     """Return the gradient of :func:`conv3d` for its weight; see :func:`conv2d_weight`."""
     hyper = (stride, padding, dilation, groups)
-    return _weight_gradient("conv3d_weight", input, weight_size, grad_output, hyper, out, algorithm)
+    return _weight_gradient(
+        "conv3d_weight", input, weight_size, grad_output, hyper, out, (algorithm, precision)
+    )
 
 
 def conv3d_bias(grad_output: Array) -> Array:

@@ -45,7 +45,12 @@ def cached(key: Hashable, make: Callable[[], Any]) -> Any:
 
 
 def plan_for(
-    name: str, direction: str, problem: ConvProblem, itemsize: int, algorithm: str | None
+    name: str,
+    direction: str,
+    problem: ConvProblem,
+    itemsize: int,
+    algorithm: str | None,
+    precision: int,
 ) -> _core.ConvPlan:
     """Return a new plan; an unknown or refusing `algorithm` is a ValueError naming it."""
     if algorithm is not None and not isinstance(algorithm, str):
@@ -53,6 +58,6 @@ def plan_for(
             f"{name}(): argument 'algorithm': expected a str or None, got {algorithm!r}"
         )
     try:
-        return _core.conv_plan(direction, problem.sizes, itemsize, algorithm or "")
+        return _core.conv_plan(direction, problem.sizes, itemsize, precision, algorithm or "")
     except ValueError as error:
         raise ValueError(f"{name}(): {error}") from None

@@ -14,6 +14,7 @@ from numpy import ndarray
 from pyconv import arrays
 from pyconv.autograd import Array, Vjp
 from pyconv.functional.checks import reject_out
+from pyconv.precision import Precision, get_float32_precision
 from pyconv.tensor import Primitive, Tensor
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class _Convolution(Protocol):
         relu: bool = False,
         out: Array | None = None,
         algorithm: str | None = None,
+        precision: Precision | None = None,
     ) -> Array: ...
 
     @overload
@@ -60,6 +62,7 @@ class _Convolution(Protocol):
         relu: bool = False,
         out: None = None,
         algorithm: str | None = None,
+        precision: Precision | None = None,
     ) -> Tensor: ...
 
     @overload
@@ -76,6 +79,7 @@ class _Convolution(Protocol):
         relu: bool = False,
         out: None = None,
         algorithm: str | None = None,
+        precision: Precision | None = None,
     ) -> Tensor: ...
 
 
@@ -101,6 +105,7 @@ def _conv_rule(rank: int) -> Callable[..., Vjp]:
         *,
         relu: bool,
         algorithm: str | None,
+        precision: Precision | None,
     ) -> Vjp:
         geometry = (stride, padding, dilation, groups)
         input_size, weight_size = input.shape, weight.shape
@@ -108,13 +113,18 @@ def _conv_rule(rank: int) -> Callable[..., Vjp]:
         kept_weight = weight if wants_input else None
         kept_input = input if wants_weight else None
         kept_output = output if relu else None
+        level = precision or get_float32_precision()  # of the forward pass, wherever backward runs
 
         def vjp(g: Array) -> tuple[Array | None, ...]:
             if kept_output is not None:  # the fused ReLU: its mask can be read off its output
                 g = arrays.relu_backward(g, kept_output)
             return (
-                input_gradient(input_size, kept_weight, g, *geometry) if wants_input else None,
-                weight_gradient(kept_input, weight_size, g, *geometry) if wants_weight else None,
+                input_gradient(input_size, kept_weight, g, *geometry, precision=level)
+                if wants_input
+                else None,
+                weight_gradient(kept_input, weight_size, g, *geometry, precision=level)
+                if wants_weight
+                else None,
                 bias_gradient(g) if wants_bias else None,
                 *(None,) * 4,
             )
@@ -150,37 +160,37 @@ def conv2d(
     relu: bool = False,
     out: Array | None = None,
     algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Any:
     """2-D convolution (cross-correlation, as in all deep-learning libraries) with bias and ReLU.
 
     Parameters
     ----------
-    input : ndarray or Tensor, (N, C, H, W) or (C, H, W)
-        float32 or float64, any strides.
-    weight : ndarray, Tensor or PackedWeight, (K, C/groups, KH, KW)
-        Of the input's dtype.
+    input : ndarray or Tensor, (N, C, H, W) or (C, H, W), float32 or float64, any strides
+    weight : ndarray, Tensor or PackedWeight, (K, C/groups, KH, KW), of the input's dtype
     bias : ndarray or Tensor, (K,), optional
-    stride, dilation : int or pair of int
+    stride, dilation : int or pair
     padding : int, pair, ((top, bottom), (left, right)), "same", "valid" or "full"
         Zeros around the input. "same" gives ceil(size / stride) output pixels.
     groups : int
-        Input and output channels are split into so many independent convolutions.
+        Channels and filters are split into so many independent convolutions.
     relu : bool
-        Apply max(0, .) in the same pass.
+        Clamp at zero in the same pass.
     out : ndarray, optional
-        Where to write the result. Plain arrays only.
+        Where to write it. Plain arrays only.
     algorithm : str, optional
-        Force an algorithm of the forward pass by name; see ``pyconv.explain``.
+        Name of the algorithm to force; see ``pyconv.explain``.
+    precision : {"highest", "high", "medium"}, optional
+        Instead of the policy of ``pyconv.set_float32_precision``, for the gradients too.
 
     Returns
     -------
-    ndarray or Tensor, (N, K, OH, OW) or (K, OH, OW)
-        A Tensor if any operand is one.
+    (N, K, OH, OW) or (K, OH, OW), a Tensor if any operand is one.
 
     Raises
     ------
     TypeError
-        For another kind or dtype of an operand, and for `out` together with a Tensor.
+        For another kind or dtype of an operand; for `out` with a Tensor.
     ValueError
         For shapes or values that do not fit.
     """
@@ -191,11 +201,11 @@ def conv2d(
     ):
         return arrays.conv2d(
             input, weight, bias, stride, padding, dilation, groups,
-            relu=relu, out=out, algorithm=algorithm,
+            relu=relu, out=out, algorithm=algorithm, precision=precision,
         )  # fmt: skip
     return _general(
         _conv2d, input, weight, bias, stride, padding, dilation, groups,
-        relu=relu, out=out, algorithm=algorithm,
+        relu=relu, out=out, algorithm=algorithm, precision=precision,
     )  # fmt: skip
 
 
@@ -212,6 +222,7 @@ def conv1d(
     relu: bool = False,
     out: Array | None = None,
     algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Any:
     """1-D convolution: ``conv2d`` for input (N, C, L) or (C, L) and weight (K, C/groups, KL)."""
     if (
@@ -221,11 +232,11 @@ def conv1d(
     ):
         return arrays.conv1d(
             input, weight, bias, stride, padding, dilation, groups,
-            relu=relu, out=out, algorithm=algorithm,
+            relu=relu, out=out, algorithm=algorithm, precision=precision,
         )  # fmt: skip
     return _general(
         _conv1d, input, weight, bias, stride, padding, dilation, groups,
-        relu=relu, out=out, algorithm=algorithm,
+        relu=relu, out=out, algorithm=algorithm, precision=precision,
     )  # fmt: skip
 
 
@@ -242,6 +253,7 @@ def conv3d(
     relu: bool = False,
     out: Array | None = None,
     algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Any:
     """3-D convolution: ``conv2d`` for input (N, C, D, H, W) or (C, D, H, W) and weight
     (K, C/groups, KD, KH, KW)."""
@@ -252,9 +264,9 @@ def conv3d(
     ):
         return arrays.conv3d(
             input, weight, bias, stride, padding, dilation, groups,
-            relu=relu, out=out, algorithm=algorithm,
+            relu=relu, out=out, algorithm=algorithm, precision=precision,
         )  # fmt: skip
     return _general(
         _conv3d, input, weight, bias, stride, padding, dilation, groups,
-        relu=relu, out=out, algorithm=algorithm,
+        relu=relu, out=out, algorithm=algorithm, precision=precision,
     )  # fmt: skip
