@@ -31,11 +31,12 @@ from pyconv.bench.text import error_text
 from pyconv.bench.tools import Operands, reference_tool
 from pyconv.bench.tools.calls import gradient_call
 from pyconv.cli.table import format_table
+from pyconv.precision import Precision
 
 Array = npt.NDArray[Any]
 
 TORCH = bool(importlib.util.find_spec("torch"))
-LEVELS = ("highest", "high", "medium") if hasattr(pyconv, "set_float32_precision") else ("highest",)
+LEVELS: tuple[Precision, ...] = ("highest", "high", "medium")
 DATA = ("normal", "positive")
 
 #: One of each kind: few channels, large kernel, deep sums, 1x1, strided, depthwise, grouped,
@@ -102,16 +103,13 @@ def results(job: Job, operands: Operands) -> Iterator[tuple[str, Array]]:
     """
     known: dict[str, list[Array]] = {}
     for level in LEVELS:
-        if len(LEVELS) > 1:
-            pyconv.set_float32_precision(level)
         for algorithm in config.algorithms(job.direction):
-            result = forced(job, operands, algorithm)
+            with pyconv.float32_precision(level):
+                result = forced(job, operands, algorithm)
             before = known.setdefault(algorithm, [])
             if result is not None and not any(np.array_equal(result, old) for old in before):
                 before.append(result)
                 yield algorithm if level == "highest" else f"{algorithm} {level}", result
-    if len(LEVELS) > 1:
-        pyconv.set_float32_precision("highest")
     if TORCH:
         for name in ("torch", "torch-cl"):
             yield name, compute(tools.load(name), job, operands)

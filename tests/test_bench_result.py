@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -239,3 +241,22 @@ def test_a_tool_without_an_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
     # Starting Python and importing NumPy takes longer than that.
     with Process("reference", 1) as worker, pytest.raises(EndedError, match="status -9"):
         worker.ask("version")
+
+
+def test_accuracy_prints_both_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).resolve().parent.parent / "benchmarks" / "accuracy.py"
+    spec = importlib.util.spec_from_file_location("accuracy", path)
+    assert spec
+    assert spec.loader
+    accuracy = importlib.util.module_from_spec(spec)
+    sys.modules["accuracy"] = accuracy
+    spec.loader.exec_module(accuracy)
+    for direction in ("forward", "weight"):
+        accuracy.main(["--layers", "lenet.c5", "--direction", direction])
+        printed = capsys.readouterr().out
+        assert "implicit_gemm" in printed
+        assert printed.count("lenet.c5") == 4, "two kinds of data in two tables"
+    job = Job(cases.find("lenet.c5"))
+    errors = accuracy.measure(job, "positive")
+    assert max(error.norm for error in errors.values()) < 2e-2
+    assert max(error.component for error in errors.values()) < 2e-2

@@ -85,7 +85,7 @@ def draw_bars(result: Result, name: str, rows: list[Row]) -> Any:
         fontsize=12,
     )
     kinds = " and ".join(sorted({row.job.dtype for row in rows}))
-    figure.supxlabel(
+    panel.set_xlabel(
         f"time of the best peer by pyconv's: right of 1 pyconv is faster   (dots: all peers; "
         f"{kinds}, {threads_text(result.threads)}, median of {result.rounds})",
         fontsize=9,

@@ -47,6 +47,8 @@ def environment(threads: int, isa: str | None = None) -> dict[str, str]:
         f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}",
     ]
     found = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    # The tools that stand for a lower level set it themselves.
+    found["PYCONV_FLOAT32_PRECISION"] = "highest"
     if isa is not None:
         found["PYCONV_ISA"] = isa
     if isa in ("avx2", "generic"):

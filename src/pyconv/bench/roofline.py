@@ -10,7 +10,9 @@ from pyconv.bench.text import percent, threads_text
 OURS, BEST, ROOF = "#2a7f9e", "#9a9a9a", "#444444"
 
 #: Layers named in the picture: those furthest below the roof.
-NAMED = 6
+NAMED = 8
+
+MARKS = {"forward": "o", "input": "^", "weight": "s"}
 
 
 def draw_roofline(result: Result) -> Any:
@@ -45,7 +47,12 @@ def draw_roofline(result: Result) -> Any:
         panel.scatter(
             along, up, s=26, facecolors="none", edgecolors=BEST, label="best peer", zorder=2
         )
-    panel.scatter(places[: len(rows)], heights, s=26, color=OURS, label="pyconv", zorder=3)
+    for direction, mark in MARKS.items():
+        chosen = [index for index, row in enumerate(rows) if row.job.direction == direction]
+        if chosen:
+            x, y = [places[index] for index in chosen], [heights[index] for index in chosen]
+            label = f"pyconv, {direction}"
+            panel.scatter(x, y, s=26, color=OURS, marker=mark, label=label, zorder=3)
     name_lowest(panel, result, rows)
     panel.set_xscale("log")
     panel.set_yscale("log")
@@ -69,17 +76,25 @@ def draw_roofline(result: Result) -> Any:
 
 
 def name_lowest(panel: Any, result: Result, rows: list[Row]) -> None:
-    """Write the names of the layers furthest below their roof."""
-    shares = sorted(((result.share(row) or 0.0, index) for index, row in enumerate(rows)))
+    """Write the names of the layers furthest below their roof, as far as there is room."""
+    shares = sorted((result.share(row) or 0.0, index) for index, row in enumerate(rows))
+    taken: list[tuple[float, float]] = []
     for share, index in shares[:NAMED]:
         row = rows[index]
+        along, up = row.job.flops / row.job.bytes, rate_of(row, row.fastest())
+        if any(up / y < 1.12 and y / up < 1.12 and max(along / x, x / along) < 4 for x, y in taken):
+            continue
+        taken.append((along, up))
+        pass_ = "" if row.job.direction == "forward" else f", {row.job.direction}"
         panel.annotate(
-            f"{row.job.case.name}, {percent(share)} of its roof",
-            (row.job.flops / row.job.bytes, rate_of(row, row.fastest())),
-            xytext=(5, -9),
+            f"{row.job.case.name}{pass_}: {percent(share)} of its roof",
+            (along, up),
+            xytext=(6, -8),
             textcoords="offset points",
             fontsize=7,
             color=ROOF,
+            zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
         )
 
 

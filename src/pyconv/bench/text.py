@@ -31,7 +31,9 @@ def milliseconds(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     value = seconds * 1e3
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 4
+    digits = (
+        0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 4 if value >= 0.01 else 5
+    )
     return f"{value:.{digits}f}"
 
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-import pyconv
 from pyconv.bench.jobs import Job
 
 Array = npt.NDArray[Any]
@@ -104,13 +103,8 @@ PEERS = tuple(name for name in TOOLS if name not in OWN)
 
 
 def importable() -> tuple[str, ...]:
-    """Return the tools, pyconv's own forms among them, that are here."""
-    return tuple(
-        name
-        for name, entry in TOOLS.items()
-        if importlib.util.find_spec(entry.package)
-        and (entry.accuracy == "fp32" or name in PEERS or hasattr(pyconv, "set_float32_precision"))
-    )
+    """Return the tools whose package is installed, pyconv's own forms among them."""
+    return tuple(name for name, entry in TOOLS.items() if importlib.util.find_spec(entry.package))
 
 
 def importable_peers() -> tuple[str, ...]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pyconv
 from pyconv.bench.jobs import Job
 from pyconv.bench.tools import NotOfferedError, Operands, Prepared, float32_only, pyconv_tool
 from pyconv.bench.tools.pyconv_packed import pack
+from pyconv.precision import Precision
 
 
-def prepare_at(level: str, job: Job, operands: Operands) -> Prepared:
+def prepare_at(level: Precision, job: Job, operands: Operands) -> Prepared:
     """Return the call that is timed, with the process at a level of precision."""
     float32_only(job)
     if operands.weight is None:
         raise NotOfferedError("the same at every precision")
-    cast(Any, pyconv).set_float32_precision(level)
+    pyconv.set_float32_precision(level)
     return pyconv_tool.prepare(job, pack(job, operands))
