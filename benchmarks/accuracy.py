@@ -76,8 +76,8 @@ def compute(tool: Any, job: Job, operands: Operands) -> Array:
     return result
 
 
-def forced(job: Job, operands: Operands, algorithm: str) -> Array | None:
-    """Return the result of one of pyconv's algorithms, None where it refuses."""
+def forced(job: Job, operands: Operands, algorithm: str | None) -> Array | None:
+    """Return the result of one of pyconv's algorithms or of its choice, None where it refuses."""
     arguments = {**job.case.arguments, "algorithm": algorithm}
     case = cases.Case(job.case.name, job.case.op, job.case.input, job.case.weight, arguments)
     try:
@@ -99,17 +99,19 @@ def compared(result: Array, exact: Array, magnitude: Array) -> Error:
 def results(job: Job, operands: Operands) -> Iterator[tuple[str, Array]]:
     """Yield the name and the result of every way to compute a job in float32.
 
-    A lower level is left out where the algorithm does the same at all of them.
+    "chosen" is what a call without ``algorithm`` does. A lower level is left out where it does the
+    same as a higher one.
     """
     known: dict[str, list[Array]] = {}
     for level in LEVELS:
-        for algorithm in config.algorithms(job.direction):
+        for algorithm in (None, *config.algorithms(job.direction)):
             with pyconv.float32_precision(level):
                 result = forced(job, operands, algorithm)
-            before = known.setdefault(algorithm, [])
+            name = algorithm or "chosen"
+            before = known.setdefault(name, [])
             if result is not None and not any(np.array_equal(result, old) for old in before):
                 before.append(result)
-                yield algorithm if level == "highest" else f"{algorithm} {level}", result
+                yield name if level == "highest" else f"{name} {level}", result
     if TORCH:
         for name in ("torch", "torch-cl"):
             yield name, compute(tools.load(name), job, operands)

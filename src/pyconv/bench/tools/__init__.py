@@ -32,7 +32,7 @@ class Operands(NamedTuple):
 class Prepared(NamedTuple):
     """The call that is timed, and how its result becomes a plain NCHW array."""
 
-    call: Callable[[], Any]
+    call: Callable[..., Any]
     array: Callable[[Any], Array]
 
 
