@@ -11,7 +11,8 @@ const ConvAlgorithm* const input[] = {
     &depthwise_input,      &pointwise_input, &winograd_4x4_input,  &winograd_2x2_input,
     &channel_vector_input, &direct_input,    &implicit_gemm_input, &naive_input};
 const ConvAlgorithm* const weight[] = {
-    &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
+    &depthwise_weight, &winograd_4x4_weight,  &winograd_2x2_weight,
+    &direct_weight,    &implicit_gemm_weight, &naive_weight};
 
 }  // namespace
 

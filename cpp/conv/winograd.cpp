@@ -105,7 +105,7 @@ class WinogradTask {
       a.out = memory.strip;
       a.row_size = memory.strip_row;
       a.ahead = 4 * v_.source_plane();
-      WinogradInputArgs<T> t{memory.strip, g_.m * memory.strip_row, memory.strip_row, n, nullptr,
+      WinogradInputArgs<T> t{memory.strip, g_.m * memory.strip_row, memory.strip_row, 1, n, nullptr,
                              v_.channels * plan_.column_block};
       for (int64_t c = 0; c < v_.channels; ++c) {
         a.plane = source + c * v_.source_plane();
@@ -227,15 +227,6 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-const char* refuses(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  if (p.kernel[1] != 3 || p.kernel[2] != 3) return "the kernel is not 3x3";
-  for (int i = 1; i < 3; ++i)
-    if (p.stride[i] != 1 || p.dilation[i] != 1) return "the stride or dilation is larger than 1";
-  return nullptr;
-}
-
 // Where transforming the filters in every call, and tiles that fill no vector, do not eat the gain:
 // measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
 bool prefers(const ConvPlan& plan, int64_t least) {
@@ -249,16 +240,16 @@ bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 2500); }
 }  // namespace
 
 const ConvAlgorithm winograd_2x2_forward{
-    "winograd_2x2", Direction::forward, Precision::highest, refuses, prefers_2x2,
+    "winograd_2x2", Direction::forward, Precision::highest, winograd_refuses, prefers_2x2,
     plan_winograd, run_winograd, pack_winograd, 1, true};
 const ConvAlgorithm winograd_2x2_input{
-    "winograd_2x2", Direction::input, Precision::highest, refuses, prefers_2x2,
+    "winograd_2x2", Direction::input, Precision::highest, winograd_refuses, prefers_2x2,
     plan_winograd, run_winograd, pack_winograd, 1, true};
 const ConvAlgorithm winograd_4x4_forward{
-    "winograd_4x4", Direction::forward, Precision::high, refuses, prefers_4x4,
+    "winograd_4x4", Direction::forward, Precision::high, winograd_refuses, prefers_4x4,
     plan_winograd, run_winograd, pack_winograd, 8, true};
 const ConvAlgorithm winograd_4x4_input{
-    "winograd_4x4", Direction::input, Precision::high, refuses, prefers_4x4,
+    "winograd_4x4", Direction::input, Precision::high, winograd_refuses, prefers_4x4,
     plan_winograd, run_winograd, pack_winograd, 8, true};
 
 }  // namespace pyconv

@@ -70,6 +70,7 @@ struct WinogradMemory {
   }
 };
 
+const char* winograd_refuses(const ConvPlan& plan);
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out);  // winograd_filters.cpp
 

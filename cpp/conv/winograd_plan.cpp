@@ -44,6 +44,15 @@ void plan_blocks(ConvPlan& plan) {
 
 }  // namespace
 
+const char* winograd_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  if (p.kernel[1] != 3 || p.kernel[2] != 3) return "the kernel is not 3x3";
+  for (int i = 1; i < 3; ++i)
+    if (p.stride[i] != 1 || p.dilation[i] != 1) return "the stride or dilation is larger than 1";
+  return nullptr;
+}
+
 void plan_winograd(ConvPlan& plan) {
   if (plan.type == ElementType::f32) {
     plan_blocks<float>(plan);

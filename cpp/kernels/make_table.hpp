@@ -29,6 +29,12 @@ constexpr void fill_tiles(Kernels<T>& k) {
   }
 }
 
+template <class T, int M>
+constexpr WinogradKernels<T> make_winograd() {
+  return {M, &winograd_input<T, M>, &winograd_output<T, M>, &winograd_gradient<T, M>,
+          &winograd_weight<T, M>, &winograd_filter<T, M>};
+}
+
 template <class T>
 constexpr Kernels<T> make_kernels() {
   Kernels<T> k{};
@@ -44,8 +50,8 @@ constexpr Kernels<T> make_kernels() {
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
-  k.winograd[0] = {2, &winograd_input<T, 2>, &winograd_output<T, 2>, &winograd_filter<T, 2>};
-  k.winograd[1] = {4, &winograd_input<T, 4>, &winograd_output<T, 4>, &winograd_filter<T, 4>};
+  k.winograd[0] = make_winograd<T, 2>();
+  k.winograd[1] = make_winograd<T, 4>();
   k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
             &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
   k.elementwise = {&relu<T>, &relu_backward<T>};

@@ -136,13 +136,13 @@ struct PoolKernels {
   void (*plane_fill)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
 };
 
-// Tiles side by side in one row of tiles: M x M outputs of a 3x3 filter each, from N x N inputs,
-// N = M + 2. Point p of tile i is at points[p * point + i].
+// M x M outputs of a 3x3 filter come from N x N inputs, N = M + 2. The lanes are tiles side by side
+// (forward, data gradient) or channels (weight gradient). Point p of lane i is at points[p * point + i].
 template <class T>
 struct WinogradInputArgs {
-  const T* strip;      // element (r, x) of the row at strip[r * row + x % M * residue + x / M];
-  ptrdiff_t row, residue;  // a vector past the last tile's columns is read
-  int64_t tiles;
+  const T* strip;  // element (r, x) of lane i at strip[r * row + x % M * residue + x / M * next + i]
+  ptrdiff_t row, residue, next;  // whole vectors are read
+  int64_t lanes;
   T* points;
   ptrdiff_t point;
 };
@@ -165,6 +165,9 @@ struct WinogradKernels {
   int tile;
   void (*input)(const WinogradInputArgs<T>&);
   bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
+  void (*gradient)(const WinogradInputArgs<T>&);  // M x M gradients of outputs to N x N points
+  // N x N points to the 3 x 3 taps of a weight gradient; false: one was not finite.
+  bool (*weight)(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap);
   // Tap t of filter i is taps[t * tap + i]; a filter is turned by 180 degrees with its last tap
   // first and a negative `tap`.
   void (*filter)(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point);

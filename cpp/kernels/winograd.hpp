@@ -39,11 +39,27 @@ struct Minimal<2> {
     u[2] = sub(even, odd);
     u[3] = w[2];
   }
+  template <class T>
+  static void gradient(const Vec<T> (&g)[2], Vec<T> (&u)[4]) {
+    const Vec<T> half = Vec<T>::set(T(0.5));
+    u[0] = g[0];
+    u[1] = mul(add(g[0], g[1]), half);
+    u[2] = mul(sub(g[0], g[1]), half);
+    u[3] = g[1];
+  }
+  template <class T>
+  static void weight(const Vec<T> (&m)[4], Vec<T> (&y)[3]) {
+    const Vec<T> sum = add(m[1], m[2]);
+    y[0] = add(m[0], sum);
+    y[1] = sub(m[1], m[2]);
+    y[2] = sub(sum, m[3]);
+  }
 };
 
 template <>
 struct Minimal<4> {
   static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
+  static constexpr double np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
   template <class T>
   static Vec<T> c(double value) {
     return Vec<T>::set(static_cast<T>(value));
@@ -72,7 +88,6 @@ struct Minimal<4> {
   template <class T>
   static void filter(const Vec<T> (&w)[3], Vec<T> (&u)[6]) {
     u[0] = mul(c<T>(1 / (pp * qq)), w[0]);
-    const double np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
     const Vec<T> even = fma(c<T>(pp * np), w[2], mul(c<T>(np), w[0])), odd = mul(c<T>(p * np), w[1]);
     u[1] = add(even, odd);
     u[2] = sub(even, odd);
@@ -81,6 +96,26 @@ struct Minimal<4> {
     u[3] = add(even2, odd2);
     u[4] = sub(even2, odd2);
     u[5] = w[2];
+  }
+  template <class T>
+  static void gradient(const Vec<T> (&g)[4], Vec<T> (&u)[6]) {
+    u[0] = mul(c<T>(1 / (pp * qq)), g[0]);
+    const Vec<T> even = fma(c<T>(pp * np), g[2], mul(c<T>(np), g[0]));
+    const Vec<T> odd = fma(c<T>(p * pp * np), g[3], mul(c<T>(p * np), g[1]));
+    u[1] = add(even, odd);
+    u[2] = sub(even, odd);
+    const Vec<T> even2 = fma(c<T>(qq * nq), g[2], mul(c<T>(nq), g[0]));
+    const Vec<T> odd2 = fma(c<T>(q * qq * nq), g[3], mul(c<T>(q * nq), g[1]));
+    u[3] = add(even2, odd2);
+    u[4] = sub(even2, odd2);
+    u[5] = g[3];
+  }
+  template <class T>
+  static void weight(const Vec<T> (&m)[6], Vec<T> (&y)[3]) {
+    const Vec<T> a = add(m[1], m[2]), e = add(m[3], m[4]);
+    y[0] = add(m[0], add(a, e));
+    y[1] = fma(c<T>(p), sub(m[1], m[2]), mul(c<T>(q), sub(m[3], m[4])));
+    y[2] = fma(c<T>(pp), a, fma(c<T>(qq), e, m[5]));
   }
 };
 
@@ -97,10 +132,10 @@ void store_first(Vec<T> v, T* out, int64_t n) {
 template <class T, int M>
 void winograd_input(const WinogradInputArgs<T>& a) {
   constexpr int N = M + 2;
-  for (int64_t i = 0; i < a.tiles; i += Vec<T>::lanes) {
+  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
     Vec<T> half[N][N];
     for (int x = 0; x < N; ++x) {
-      const T* in = a.strip + x % M * a.residue + x / M + i;
+      const T* in = a.strip + x % M * a.residue + x / M * a.next + i;
       Vec<T> d[N], v[N];
       for (int r = 0; r < N; ++r) d[r] = Vec<T>::load(in + r * a.row);
       Minimal<M>::input(d, v);
@@ -110,7 +145,7 @@ void winograd_input(const WinogradInputArgs<T>& a) {
     for (int r = 0; r < N; ++r) {
       Vec<T> v[N];
       Minimal<M>::input(half[r], v);
-      for (int x = 0; x < N; ++x) store_first(v[x], out + (r * N + x) * a.point, a.tiles - i);
+      for (int x = 0; x < N; ++x) store_first(v[x], out + (r * N + x) * a.point, a.lanes - i);
     }
   }
 }
@@ -188,6 +223,52 @@ void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, p
       for (int x = 0; x < N; ++x) store_first(u[x], points + (r * N + x) * point + i, n);
     }
   }
+}
+
+template <class T, int M>
+void winograd_gradient(const WinogradInputArgs<T>& a) {
+  constexpr int N = M + 2;
+  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
+    Vec<T> half[N][M];
+    for (int x = 0; x < M; ++x) {
+      Vec<T> g[M], u[N];
+      for (int r = 0; r < M; ++r) g[r] = Vec<T>::load(a.strip + r * a.row + x * a.residue + i);
+      Minimal<M>::gradient(g, u);
+      for (int r = 0; r < N; ++r) half[r][x] = u[r];
+    }
+    for (int r = 0; r < N; ++r) {
+      Vec<T> u[N];
+      Minimal<M>::gradient(half[r], u);
+      for (int x = 0; x < N; ++x)
+        store_first(u[x], a.points + (r * N + x) * a.point + i, a.lanes - i);
+    }
+  }
+}
+
+template <class T, int M>
+bool winograd_weight(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap) {
+  constexpr int N = M + 2;
+  Vec<T> probe = Vec<T>::zero();
+  for (int64_t i = 0; i < lanes; i += Vec<T>::lanes) {
+    const int n = lanes - i < Vec<T>::lanes ? static_cast<int>(lanes - i) : Vec<T>::lanes;
+    Vec<T> half[3][N];
+    for (int x = 0; x < N; ++x) {
+      Vec<T> m[N], y[3];
+      for (int r = 0; r < N; ++r) m[r] = Vec<T>::load_n(points + (r * N + x) * point + i, n);
+      Minimal<M>::weight(m, y);
+      for (int r = 0; r < 3; ++r) half[r][x] = y[r];
+    }
+    for (int r = 0; r < 3; ++r) {
+      Vec<T> y[3];
+      Minimal<M>::weight(half[r], y);
+      for (int x = 0; x < 3; ++x) {
+        probe = fma(y[x], Vec<T>::zero(), probe);
+        store_first(y[x], taps + (3 * r + x) * tap + i, n);
+      }
+    }
+  }
+  const T sum = probe.sum();
+  return sum == sum;
 }
 
 }  // namespace
