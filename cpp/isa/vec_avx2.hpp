@@ -2,6 +2,8 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 namespace {
 
@@ -25,6 +27,27 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
+    const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
+    return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m))};
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const float* p) {
+    return {_mm256_maskload_ps(p, _mm256_castps_si256(m))};
+  }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(value)));
+    return _mm256_castsi256_ps(_mm256_cvtepi8_epi32(equal));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m256i words = _mm256_cvttps_epi32(v);
+    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
+    const __m128i halves = _mm_packs_epi32(low, high);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(halves, halves));
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
   float sum() const {
@@ -39,20 +62,24 @@ inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 inline Vec<float> add(Vec<float> a, Vec<float> b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {_mm256_div_ps(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) {
-  return _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  const __m256 number = _mm256_cmp_ps(v.v, v.v, _CMP_ORD_Q);
+  return _mm256_and_ps(number, _mm256_cmp_ps(v.v, best.v, _CMP_NGT_UQ));
 }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) {
-  return _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return _mm256_or_ps(gt(a, b), _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  const __m256 nan = _mm256_cmp_ps(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm256_blendv_ps(_mm256_max_ps(v.v, best.v), v.v, nan)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {_mm256_blendv_ps(no.v, yes.v, m)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  return {_mm256_add_ps(a.v, _mm256_and_ps(m, b.v))};
 }
 
 template <>
@@ -70,6 +97,28 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
+    const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
+    return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m))};
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const double* p) {
+    return {_mm256_maskload_pd(p, _mm256_castpd_si256(m))};
+  }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    int four;
+    memcpy(&four, p, 4);
+    const __m128i bytes = _mm_cvtsi32_si128(four);
+    const __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(value)));
+    return _mm256_castsi256_pd(_mm256_cvtepi8_epi64(equal));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i words = _mm256_cvttpd_epi32(v), halves = _mm_packs_epi32(words, words);
+    const int four = _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+    memcpy(p, &four, 4);
+  }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
   double sum() const {
@@ -83,20 +132,24 @@ inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 inline Vec<double> add(Vec<double> a, Vec<double> b) { return {_mm256_add_pd(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {_mm256_mul_pd(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {_mm256_div_pd(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) {
-  return _mm256_cmp_pd(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  const __m256d number = _mm256_cmp_pd(v.v, v.v, _CMP_ORD_Q);
+  return _mm256_and_pd(number, _mm256_cmp_pd(v.v, best.v, _CMP_NGT_UQ));
 }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) {
-  return _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  return _mm256_or_pd(gt(a, b), _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  const __m256d nan = _mm256_cmp_pd(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm256_blendv_pd(_mm256_max_pd(v.v, best.v), v.v, nan)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {_mm256_blendv_pd(no.v, yes.v, m)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  return {_mm256_add_pd(a.v, _mm256_and_pd(m, b.v))};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.

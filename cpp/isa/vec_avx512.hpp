@@ -2,9 +2,9 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 namespace {
-
 
 template <class T>
 struct Vec;
@@ -23,6 +23,21 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm512_maskz_loadu_ps(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
+    return {_mm512_mask_loadu_ps(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const float* p) { return {_mm512_maskz_loadu_ps(m, p)}; }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(value)));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
   float sum() const { return _mm512_reduce_add_ps(v); }
@@ -33,20 +48,24 @@ inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 inline Vec<float> add(Vec<float> a, Vec<float> b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {_mm512_div_ps(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  const Vec<float>::Mask number = _mm512_cmp_ps_mask(v.v, v.v, _CMP_ORD_Q);
+  return _mm512_mask_cmp_ps_mask(number, v.v, best.v, _CMP_NGT_UQ);
 }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return static_cast<__mmask16>(gt(a, b) | _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  const Vec<float>::Mask nan = _mm512_cmp_ps_mask(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm512_mask_mov_ps(_mm512_max_ps(v.v, best.v), nan, v.v)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {_mm512_mask_blend_ps(m, no.v, yes.v)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  return {_mm512_mask_add_ps(a.v, m, a.v, b.v)};
 }
 
 template <>
@@ -62,6 +81,22 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm512_maskz_loadu_pd(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
+    return {_mm512_mask_loadu_pd(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const double* p) { return {_mm512_maskz_loadu_pd(m, p)}; }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return static_cast<Mask>(
+        _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(value))));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+  }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), v); }
   double sum() const { return _mm512_reduce_add_pd(v); }
@@ -72,20 +107,24 @@ inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 inline Vec<double> add(Vec<double> a, Vec<double> b) { return {_mm512_add_pd(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {_mm512_mul_pd(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {_mm512_div_pd(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  const Vec<double>::Mask number = _mm512_cmp_pd_mask(v.v, v.v, _CMP_ORD_Q);
+  return _mm512_mask_cmp_pd_mask(number, v.v, best.v, _CMP_NGT_UQ);
 }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  return static_cast<__mmask8>(gt(a, b) | _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  const Vec<double>::Mask nan = _mm512_cmp_pd_mask(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm512_mask_mov_pd(_mm512_max_pd(v.v, best.v), nan, v.v)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {_mm512_mask_blend_pd(m, no.v, yes.v)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  return {_mm512_mask_add_pd(a.v, m, a.v, b.v)};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.

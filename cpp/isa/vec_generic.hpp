@@ -43,6 +43,26 @@ struct Vec {
     for (int i = lo; i < hi && i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const T* p, int lo, int hi, Vec other) {
+    for (int i = lo; i < hi && i < lanes; ++i) other.v[i] = p[i];
+    return other;
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const T* p) {
+    Vec r;
+    for (int i = 0; i < lanes; ++i) r.v[i] = m.on[i] ? p[i] : T(0);
+    return r;
+  }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    Mask m;
+    for (int i = 0; i < lanes; ++i) m.on[i] = p[i] == value;
+    return m;
+  }
+  void store_bytes(uint8_t* p) const {
+    for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
+  }
   void store(T* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = v[i];
   }
@@ -78,23 +98,19 @@ inline Vec<T> div(Vec<T> a, Vec<T> b) {
   for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] /= b.v[i];
   return a;
 }
+// Where `best` stays the maximum: v is neither greater nor a NaN.
 template <class T>
-inline typename Vec<T>::Mask gt(Vec<T> a, Vec<T> b) {
+inline typename Vec<T>::Mask stays(Vec<T> best, Vec<T> v) {
   typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = a.v[i] > b.v[i];
+  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = !(v.v[i] > best.v[i]) & (v.v[i] == v.v[i]);
   return m;
 }
+// Likewise the maximum. Where the operands are equal `best` is kept.
 template <class T>
-inline typename Vec<T>::Mask eq(Vec<T> a, Vec<T> b) {
-  typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = a.v[i] == b.v[i];
-  return m;
-}
-template <class T>
-inline typename Vec<T>::Mask gt_or_nan(Vec<T> a, Vec<T> b) {
-  typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = (a.v[i] > b.v[i]) | (a.v[i] != a.v[i]);
-  return m;
+inline Vec<T> max_or_nan(Vec<T> best, Vec<T> v) {
+  for (int i = 0; i < Vec<T>::lanes; ++i)
+    best.v[i] = (v.v[i] > best.v[i]) | (v.v[i] != v.v[i]) ? v.v[i] : best.v[i];
+  return best;
 }
 template <class T>
 inline typename Vec<T>::Mask le(Vec<T> a, Vec<T> b) {
@@ -106,6 +122,11 @@ template <class T>
 inline Vec<T> select(typename Vec<T>::Mask m, Vec<T> yes, Vec<T> no) {
   for (int i = 0; i < Vec<T>::lanes; ++i) no.v[i] = m.on[i] ? yes.v[i] : no.v[i];
   return no;
+}
+template <class T>
+inline Vec<T> add_where(typename Vec<T>::Mask m, Vec<T> a, Vec<T> b) {
+  for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] += m.on[i] ? b.v[i] : T(0);
+  return a;
 }
 
 // Nothing to hold: the compiler decides where these arrays live.

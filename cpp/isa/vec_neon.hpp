@@ -2,6 +2,8 @@
 #pragma once
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 namespace {
 
@@ -25,6 +27,36 @@ struct Vec<float> {
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
+    float t[4];
+    other.store(t);
+    for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
+    return load(t);
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const float* p) {
+    uint32_t on[4];
+    vst1q_u32(on, m);
+    float t[4];
+    for (int i = 0; i < 4; ++i) t[i] = on[i] ? p[i] : 0;
+    return load(t);
+  }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    uint32_t four;
+    memcpy(&four, p, 4);
+    const uint8x8_t bytes = vcreate_u8(four);
+    const uint8x8_t equal = vceq_u8(bytes, vdup_n_u8(static_cast<uint8_t>(value)));
+    const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(equal));
+    return vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(halves)));
+  }
+  void store_bytes(uint8_t* p) const {
+    const uint16x4_t halves = vmovn_u32(vcvtq_u32_f32(v));
+    const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(p, &four, 4);
+  }
   void store(float* p) const { vst1q_f32(p, v); }
   void store_n(float* p, int n) const {
     float t[4];
@@ -39,14 +71,21 @@ inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 inline Vec<float> add(Vec<float> a, Vec<float> b) { return {vaddq_f32(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {vmulq_f32(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) { return vcgtq_f32(a.v, b.v); }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) { return vceqq_f32(a.v, b.v); }
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return vorrq_u32(vcgtq_f32(a.v, b.v), vmvnq_u32(vceqq_f32(a.v, a.v)));
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  return vbicq_u32(vceqq_f32(v.v, v.v), vcgtq_f32(v.v, best.v));
+}
+// Likewise the maximum. Where the operands are equal `best` is kept.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  return {vbslq_f32(stays(best, v), best.v, v.v)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) { return vcleq_f32(a.v, b.v); }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {vbslq_f32(m, yes.v, no.v)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  const uint32x4_t on = vandq_u32(m, vreinterpretq_u32_f32(b.v));
+  return {vaddq_f32(a.v, vreinterpretq_f32_u32(on))};
 }
 
 template <>
@@ -65,6 +104,30 @@ struct Vec<double> {
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
+  // Those lanes, and elsewhere the lanes of `other`.
+  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
+    double t[2];
+    other.store(t);
+    for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
+    return load(t);
+  }
+  // The lanes of a mask, zeros elsewhere: other memory is not touched.
+  static Vec load_where(Mask m, const double* p) {
+    uint64_t on[2];
+    vst1q_u64(on, m);
+    double t[2];
+    for (int i = 0; i < 2; ++i) t[i] = on[i] ? p[i] : 0;
+    return load(t);
+  }
+  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
+  static Mask equal_bytes(const uint8_t* p, int value) {
+    const uint64_t on[2] = {p[0] == value ? ~0ull : 0ull, p[1] == value ? ~0ull : 0ull};
+    return vld1q_u64(on);
+  }
+  void store_bytes(uint8_t* p) const {
+    p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
+    p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
+  }
   void store(double* p) const { vst1q_f64(p, v); }
   void store_n(double* p, int n) const {
     double t[2];
@@ -79,15 +142,21 @@ inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 inline Vec<double> add(Vec<double> a, Vec<double> b) { return {vaddq_f64(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {vmulq_f64(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {vdivq_f64(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) { return vcgtq_f64(a.v, b.v); }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) { return vceqq_f64(a.v, b.v); }
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  const uint64x2_t number = vceqq_f64(a.v, a.v);
-  return vorrq_u64(vcgtq_f64(a.v, b.v), veorq_u64(number, vdupq_n_u64(~0ull)));
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  return vbicq_u64(vceqq_f64(v.v, v.v), vcgtq_f64(v.v, best.v));
+}
+// Likewise the maximum. Where the operands are equal `best` is kept.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  return {vbslq_f64(stays(best, v), best.v, v.v)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) { return vcleq_f64(a.v, b.v); }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {vbslq_f64(m, yes.v, no.v)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  const uint64x2_t on = vandq_u64(m, vreinterpretq_u64_f64(b.v));
+  return {vaddq_f64(a.v, vreinterpretq_f64_u64(on))};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.

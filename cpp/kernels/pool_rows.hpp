@@ -52,10 +52,9 @@ void fill_values(T* out, int64_t count, T value) {
 }
 
 struct MaxOf {
-  // A NaN is taken over anything, and what is not greater than a NaN leaves it.
   template <class T>
   static Vec<T> join(Vec<T> a, Vec<T> b) {
-    return select(gt_or_nan(b, a), b, a);
+    return max_or_nan(a, b);
   }
 };
 struct SumOf {

@@ -89,6 +89,8 @@ struct DepthwiseWeightArgs {
 
 constexpr int64_t pool_slack = 16;  // elements after a row that a kernel may read: one vector
 
+constexpr int64_t gather_slack = 32;  // bytes around a row of positions that a kernel may read
+
 // One residue of the columns of an image modulo the stride of the windows: element i of part j is
 // column j * dilation - padding + i * stride.
 struct PoolPart {
@@ -119,14 +121,23 @@ struct PoolArgs {
   const T* row_value;     // per row of windows: divisor; the two are multiplied
   T fill;                 // value outside the image: -inf for maxima
   int64_t planes, row, rows;
+  int64_t offsets_pitch;  // bytes of a row of positions in the scratch of max_gather
   T* scratch;
 };
+
+// Windows with kernels of their own, which need no PoolColumns: 2x2 stride 2, 3x3 stride 1 and 3x3
+// stride 2, padded by 1 at most, not dilated.
+constexpr int direct_pools = 3;
 
 template <class T>
 struct PoolKernels {
   void (*max_forward)(const PoolArgs<T>&);
   void (*max_offsets)(const PoolArgs<T>&);
   void (*avg_forward)(const PoolArgs<T>&);
+  void (*max_forward_direct[direct_pools])(const PoolArgs<T>&);
+  void (*max_offsets_direct[direct_pools])(const PoolArgs<T>&);
+  void (*avg_forward_direct[direct_pools])(const PoolArgs<T>&);
+  void (*max_gather[direct_pools])(const PoolArgs<T>&);
   void (*avg_backward)(const PoolArgs<T>&);
   // out[p] = sum of plane p / divisor, and its reverse: every element of plane p = in[p] / divisor.
   void (*plane_means)(const T* in, int64_t planes, int64_t count, T divisor, T* out);

@@ -106,6 +106,8 @@ void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
     });
   }
   if (!rows_fit(p)) return forward_plain(p, rule, x, out);
+  const int form = direct_form(p);
+  const auto kernel = form >= 0 ? kernels.avg_forward_direct[form] : kernels.avg_forward;
   const ColumnTables tables(p, false);
   const Divisors<T> divisors(p, rule);
   const PoolArgs<T> shared = arguments(p, tables, divisors);
@@ -120,7 +122,7 @@ void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
     a.row = row;
     a.rows = rows;
     a.scratch = static_cast<T*>(task_scratch(scratch * sizeof(T)));
-    kernels.avg_forward(a);
+    kernel(a);
   });
 }
 

@@ -30,6 +30,9 @@ class ColumnTables {
 // the plain loops, whose cost is that of the elements inside.
 bool rows_fit(const PoolProblem& problem);
 
+// The place of these windows among the direct kernels of PoolKernels, or -1.
+int direct_form(const PoolProblem& problem);
+
 // The part of a window that lies inside the image, along one axis.
 struct Span {
   int64_t first_tap, begin, end, step;  // begin, begin + step, ... below end
