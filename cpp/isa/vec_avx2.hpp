@@ -32,10 +32,6 @@ struct Vec<float> {
     const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
     return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m))};
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const float* p) {
-    return {_mm256_maskload_ps(p, _mm256_castps_si256(m))};
-  }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
@@ -101,10 +97,6 @@ struct Vec<double> {
   static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
     const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
     return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m))};
-  }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const double* p) {
-    return {_mm256_maskload_pd(p, _mm256_castpd_si256(m))};
   }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
@@ -176,6 +168,24 @@ inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
 }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)};
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int Bytes>
+inline __m256i slide_bytes(__m256i a, __m256i b) {
+  const __m256i middle = _mm256_permute2x128_si256(a, b, 0x21);
+  if constexpr (Bytes < 16) return _mm256_alignr_epi8(middle, a, Bytes);
+  return _mm256_alignr_epi8(b, middle, Bytes % 16);
+}
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  const __m256i low = _mm256_castps_si256(a.v), high = _mm256_castps_si256(b.v);
+  return {_mm256_castsi256_ps(slide_bytes<4 * By>(low, high))};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  const __m256i low = _mm256_castpd_si256(a.v), high = _mm256_castpd_si256(b.v);
+  return {_mm256_castsi256_pd(slide_bytes<8 * By>(low, high))};
 }
 
 // The reverse: a and b lane by lane in turn, in two vectors.

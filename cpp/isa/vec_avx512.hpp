@@ -27,8 +27,6 @@ struct Vec<float> {
   static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
     return {_mm512_mask_loadu_ps(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const float* p) { return {_mm512_maskz_loadu_ps(m, p)}; }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -85,8 +83,6 @@ struct Vec<double> {
   static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
     return {_mm512_mask_loadu_pd(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const double* p) { return {_mm512_maskz_loadu_pd(m, p)}; }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
@@ -153,6 +149,18 @@ inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   const __m512i i = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
   return {_mm512_permutex2var_pd(a.v, i, b.v)};
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  const __m512i low = _mm512_castps_si512(a.v), high = _mm512_castps_si512(b.v);
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(high, low, By))};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  const __m512i low = _mm512_castpd_si512(a.v), high = _mm512_castpd_si512(b.v);
+  return {_mm512_castsi512_pd(_mm512_alignr_epi64(high, low, By))};
 }
 
 // The reverse: a and b lane by lane in turn, in two vectors.

@@ -48,12 +48,6 @@ struct Vec {
     for (int i = lo; i < hi && i < lanes; ++i) other.v[i] = p[i];
     return other;
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const T* p) {
-    Vec r;
-    for (int i = 0; i < lanes; ++i) r.v[i] = m.on[i] ? p[i] : T(0);
-    return r;
-  }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     Mask m;
@@ -150,6 +144,15 @@ inline Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
     r.v[i] = a.v[2 * i + 1];
     r.v[i + Vec<T>::lanes / 2] = b.v[2 * i + 1];
   }
+  return r;
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By, class T>
+inline Vec<T> slide(Vec<T> a, Vec<T> b) {
+  Vec<T> r;
+  for (int i = 0; i < Vec<T>::lanes; ++i)
+    r.v[i] = i + By < Vec<T>::lanes ? a.v[i + By] : b.v[i + By - Vec<T>::lanes];
   return r;
 }
 

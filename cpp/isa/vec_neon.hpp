@@ -34,14 +34,6 @@ struct Vec<float> {
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const float* p) {
-    uint32_t on[4];
-    vst1q_u32(on, m);
-    float t[4];
-    for (int i = 0; i < 4; ++i) t[i] = on[i] ? p[i] : 0;
-    return load(t);
-  }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     uint32_t four;
@@ -111,14 +103,6 @@ struct Vec<double> {
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
-  // The lanes of a mask, zeros elsewhere: other memory is not touched.
-  static Vec load_where(Mask m, const double* p) {
-    uint64_t on[2];
-    vst1q_u64(on, m);
-    double t[2];
-    for (int i = 0; i < 2; ++i) t[i] = on[i] ? p[i] : 0;
-    return load(t);
-  }
   // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
   static Mask equal_bytes(const uint8_t* p, int value) {
     const uint64_t on[2] = {p[0] == value ? ~0ull : 0ull, p[1] == value ? ~0ull : 0ull};
@@ -174,6 +158,16 @@ inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) { return {vuzp1q_f32(a.
 inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) { return {vuzp2q_f32(a.v, b.v)}; }
 inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) { return {vuzp1q_f64(a.v, b.v)}; }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) { return {vuzp2q_f64(a.v, b.v)}; }
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  return {vextq_f32(a.v, b.v, By)};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  return {vextq_f64(a.v, b.v, By)};
+}
 
 // The reverse: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {

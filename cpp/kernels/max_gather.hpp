@@ -1,6 +1,9 @@
 // The gradient of maxima over windows of 2x2 or 3x3 at a stride of 1 or 2: every element of the
-// image adds up the windows that found their maximum in it, row by row of windows and from left to
-// right, so each is written once and no order can show.
+// image adds up the windows that found their maximum in it, so each is written once and no order
+// can show: columns of taps from the last on, in each the windows from the top down.
+//
+// Places are counted from the padding on: tap k of window w is at w * Step + k. So a row or column
+// at residue Q modulo Step is reached by the taps Q, Q + Step, ... only.
 #pragma once
 #include <string.h>
 
@@ -8,110 +11,138 @@
 
 namespace {
 
-// Positions of some rows of windows, with bytes around them that are no position.
-class Positions {
+// The windows that reach a band of the image, in rows of whole vectors: windows that do not exist
+// have a position that is none, so that no element needs a border case.
+template <class T>
+class GatherBand {
  public:
-  static constexpr int64_t lead = 8;
-  static constexpr int none = 255;
-  Positions(void* memory, int64_t windows, int64_t pitch)
-      : at_(static_cast<uint8_t*>(memory) + lead), windows_(windows), pitch_(pitch) {}
-  void fill(const uint8_t* from, int64_t first, int64_t rows) {
-    first_ = first;
-    if (rows <= 0) return;
-    memset(at_ - lead, none, static_cast<size_t>(rows * pitch_));
-    for (int64_t i = 0; i < rows; ++i)
-      memcpy(at_ + i * pitch_, from + (first + i) * windows_, static_cast<size_t>(windows_));
+  GatherBand(const PoolArgs<T>& a, int64_t rows)
+      : problem_(*a.problem),
+        pitch_(a.gather_pitch),
+        grad_(a.scratch),
+        position_(reinterpret_cast<uint8_t*>(a.scratch + rows * pitch_)) {
+    memset(position_, none, static_cast<size_t>(rows * pitch_));
   }
-  const uint8_t* row(int64_t y) const { return at_ + (y - first_) * pitch_; }
+  // Windows of rows first .. last of a plane.
+  void fill(const T* grad, const uint8_t* positions, int64_t first, int64_t last) {
+    first_ = first;
+    const int64_t windows = problem_.output[1];
+    for (int64_t y = first; y <= last; ++y) {
+      const int64_t to = (y - first) * pitch_, from = y * windows;
+      if (y < 0 || y >= problem_.output[0]) {
+        memset(position_ + to, none, static_cast<size_t>(windows));
+      } else {
+        copy_run(grad + from, 1, windows, grad_ + to);
+        memcpy(position_ + to, positions + from, static_cast<size_t>(windows));
+      }
+    }
+  }
+  const T* grad(int64_t y) const { return grad_ + (y - first_) * pitch_; }
+  const uint8_t* positions(int64_t y) const { return position_ + (y - first_) * pitch_; }
 
  private:
-  uint8_t* at_;
-  int64_t windows_, pitch_, first_ = 0;
+  static constexpr int none = 255;
+  const PoolProblem& problem_;
+  int64_t pitch_, first_ = 0;
+  T* grad_;
+  uint8_t* position_;
 };
 
-// Adds to `sum` the windows of one row for columns c, c + Step, ... (counted from the padding on),
-// c being of residue Q modulo Step.
-template <class T, int K, int Step, int Q, bool Whole>
-inline void gather_taps(const T* grad, const uint8_t* positions, int row_tap, int64_t c,
-                        Vec<T>& sum) {
-  constexpr int last = K - 1 - (K - 1 - Q) % Step;
-  for (int k = last; k >= 0; k -= Step) {
-    const int64_t w = (c - k) / Step;
-    const auto here = Vec<T>::equal_bytes(positions + w, row_tap + k);
-    const Vec<T> g = Whole ? Vec<T>::load(grad + w) : Vec<T>::load_where(here, grad + w);
-    sum = add_where(here, sum, g);
-  }
+// Of a vector of windows: what each column of taps passes to one row of the image.
+template <class T, int K>
+struct TapSums {
+  Vec<T> tap[K];
+};
+template <class T, int K>
+inline TapSums<T, K> no_sums() {
+  TapSums<T, K> none;
+  for (int k = 0; k < K; ++k) none.tap[k] = Vec<T>::zero();
+  return none;
 }
 
-// The rows of windows that hold a row of the image.
-struct WindowRows {
-  int64_t first, last;
-  WindowRows(const PoolProblem& p, int64_t y) {
-    const int64_t low = y + p.pad_lo[0] - p.kernel[0] + 1;
-    first = low <= 0 ? 0 : (low + p.stride[0] - 1) / p.stride[0];
-    last = (y + p.pad_lo[0]) / p.stride[0];
-    if (last >= p.output[0]) last = p.output[0] - 1;
+// Those of windows w, w + 1, ... for row y of residue R.
+template <class T, int K, int Step, int R>
+inline TapSums<T, K> sums_at(const GatherBand<T>& band, int64_t y, int64_t w) {
+  constexpr int bottom = R + (K - 1 - R) / Step * Step;
+  TapSums<T, K> sums = no_sums<T, K>();
+  for (int r = bottom; r >= 0; r -= Step) {
+    const Vec<T> grad = Vec<T>::load(band.grad((y - r) / Step) + w);
+    const uint8_t* positions = band.positions((y - r) / Step) + w;
+    for (int k = 0; k < K; ++k)
+      sums.tap[k] = add_where(Vec<T>::equal_bytes(positions, r * K + k), sums.tap[k], grad);
+  }
+  return sums;
+}
+
+// Three neighbouring vectors of windows.
+template <class T, int K>
+struct Neighbours {
+  TapSums<T, K> left, here, right;
+  // Tap k of the windows `By` to the right of those here.
+  template <int By>
+  Vec<T> tap(int k) const {
+    if constexpr (By > 0) return slide<By>(here.tap[k], right.tap[k]);
+    if constexpr (By < 0) return slide<Vec<T>::lanes + By>(left.tap[k], here.tap[k]);
+    return here.tap[k];
   }
 };
 
-// One row of the image, x a multiple of what a step writes but for the last.
-template <class T, int K, bool Whole>
-inline void gather_step1(const PoolProblem& p, const T* grad, const Positions& positions,
-                         int64_t y, int64_t x, Vec<T>& sum) {
-  const WindowRows rows(p, y);
-  sum = Vec<T>::zero();
-  for (int64_t r = rows.first; r <= rows.last; ++r) {
-    const int row_tap = static_cast<int>(y + p.pad_lo[0] - r) * K;
-    gather_taps<T, K, 1, 0, Whole>(grad + r * p.output[1], positions.row(r), row_tap,
-                                   x + p.pad_lo[1], sum);
-  }
+template <int Pad, class T, int K>
+inline Vec<T> joined(const Neighbours<T, K>& n) {
+  Vec<T> sum = add(n.template tap<Pad - (K - 1)>(K - 1), n.template tap<Pad - (K - 2)>(K - 2));
+  if constexpr (K == 3) sum = add(sum, n.template tap<Pad>(0));
+  return sum;
 }
 
-// Even and odd columns from column x on, x even. With a padding of 1 their residues swap.
-template <class T, int K, bool Whole>
-inline void gather_step2(const PoolProblem& p, const T* grad, const Positions& positions,
-                         int64_t y, int64_t x, Vec<T>& low, Vec<T>& high) {
-  const WindowRows rows(p, y);
-  const int64_t pad = p.pad_lo[1];
-  Vec<T> even = Vec<T>::zero(), odd = Vec<T>::zero();
-  for (int64_t r = rows.first; r <= rows.last; ++r) {
-    const int row_tap = static_cast<int>(y + p.pad_lo[0] - 2 * r) * K;
-    const T* g = grad + r * p.output[1];
-    const uint8_t* at = positions.row(r);
-    gather_taps<T, K, 2, 0, Whole>(g, at, row_tap, x + 2 * pad, even);
-    gather_taps<T, K, 2, 1, Whole>(g, at, row_tap, x + 1, odd);
-  }
-  pad ? interleave(odd, even, low, high) : interleave(even, odd, low, high);
+// The elements of even and odd columns. With a padding of 1 the even columns are at odd places.
+template <int Pad, class T, int K>
+inline void joined(const Neighbours<T, K>& n, Vec<T>& even, Vec<T>& odd) {
+  Vec<T> sum = n.template tap<Pad>(0);
+  if constexpr (K == 3) sum = add(n.template tap<Pad - 1>(2), sum);
+  even = Pad ? n.here.tap[1] : sum;
+  odd = Pad ? sum : n.here.tap[1];
 }
 
-template <class T, int K, int Step>
-void gather_row(const PoolProblem& p, const T* grad, const Positions& positions, int64_t y,
-                T* out) {
+// Row y, of residue R.
+template <class T, int K, int Step, int Pad, int R>
+void gather_row(const PoolProblem& p, const GatherBand<T>& band, int64_t y, T* out) {
   constexpr int lanes = Vec<T>::lanes;
-  const int64_t width = p.input[1], windows = p.output[1], pad = p.pad_lo[1];
-  if constexpr (Step == 1) {
-    over_row<T>(width, [&](int64_t x, auto part) {
-      Vec<T> sum;
-      x + pad >= K - 1 && x + pad + lanes <= windows
-          ? gather_step1<T, K, true>(p, grad, positions, y, x, sum)
-          : gather_step1<T, K, false>(p, grad, positions, y, x, sum);
-      store(sum, out + x, part);
-    });
-  } else {
-    for (int64_t x = 0; x < width; x += 2 * lanes) {
-      Vec<T> low, high;
-      x + 2 * pad >= (K - 1) / 2 * 2 && x / 2 + pad + lanes <= windows
-          ? gather_step2<T, K, true>(p, grad, positions, y, x, low, high)
-          : gather_step2<T, K, false>(p, grad, positions, y, x, low, high);
-      const int64_t left = width - x;
-      if (left >= 2 * lanes) {
-        low.store(out + x);
-        high.store(out + x + lanes);
-      } else if (left <= lanes) {
-        low.store_n(out + x, static_cast<int>(left));
-      } else {
-        low.store(out + x);
-        high.store_n(out + x + lanes, static_cast<int>(left) - lanes);
+  const int64_t windows = p.output[1], width = p.input[1];
+  Neighbours<T, K> n{no_sums<T, K>(), sums_at<T, K, Step, R>(band, y, 0), no_sums<T, K>()};
+  for (int64_t x = 0, w = lanes; x < width; x += Step * lanes, w += lanes) {
+    n.right = w < windows ? sums_at<T, K, Step, R>(band, y, w) : no_sums<T, K>();
+    const int64_t left = width - x;
+    if constexpr (Step == 1) {
+      const Vec<T> sum = joined<Pad>(n);
+      left < lanes ? sum.store_n(out + x, static_cast<int>(left)) : sum.store(out + x);
+    } else {
+      Vec<T> even, odd;
+      joined<Pad>(n, even, odd);
+      store_merged(even, odd, out + x, left);
+    }
+    n.left = n.here;
+    n.here = n.right;
+  }
+}
+
+template <class T, int K, int Step, int Pad>
+void gather_planes(const PoolArgs<T>& a) {
+  const PoolProblem& p = *a.problem;
+  const int64_t size = p.input[0] * p.input[1], windows = p.output[0] * p.output[1];
+  GatherBand<T> band(a, a.gather_rows + K);
+  const int64_t rows = a.gather_rows * Step, top = a.row + p.pad_lo[0], end = top + a.rows;
+  for (int64_t plane = 0; plane < a.planes; ++plane) {
+    for (int64_t from = top; from < end; from += rows) {
+      const int64_t to = end - from < rows ? end : from + rows;
+      band.fill(a.in + plane * windows, a.offsets + plane * windows, (from - K + 1) / Step,
+                (to - 1) / Step);
+      T* out = a.out + plane * size - p.pad_lo[0] * p.input[1];
+      for (int64_t y = from; y < to; ++y) {
+        if (y % Step == 0) {
+          gather_row<T, K, Step, Pad, 0>(p, band, y, out + y * p.input[1]);
+        } else {
+          gather_row<T, K, Step, Pad, Step - 1>(p, band, y, out + y * p.input[1]);
+        }
       }
     }
   }
@@ -119,16 +150,7 @@ void gather_row(const PoolProblem& p, const T* grad, const Positions& positions,
 
 template <class T, int K, int Step>
 void max_gather(const PoolArgs<T>& a) {
-  const PoolProblem& p = *a.problem;
-  const int64_t size = p.input[0] * p.input[1], windows = p.output[0] * p.output[1];
-  Positions positions(a.scratch, p.output[1], a.offsets_pitch);
-  const int64_t first = WindowRows(p, a.row).first, last = WindowRows(p, a.row + a.rows - 1).last;
-  for (int64_t plane = 0; plane < a.planes; ++plane) {
-    positions.fill(a.offsets + plane * windows, first, last - first + 1);
-    for (int64_t y = a.row; y < a.row + a.rows; ++y)
-      gather_row<T, K, Step>(p, a.in + plane * windows, positions, y,
-                             a.out + plane * size + y * p.input[1]);
-  }
+  a.problem->pad_lo[1] ? gather_planes<T, K, Step, 1>(a) : gather_planes<T, K, Step, 0>(a);
 }
 
 }  // namespace

@@ -89,8 +89,6 @@ struct DepthwiseWeightArgs {
 
 constexpr int64_t pool_slack = 16;  // elements after a row that a kernel may read: one vector
 
-constexpr int64_t gather_slack = 32;  // bytes around a row of positions that a kernel may read
-
 // One residue of the columns of an image modulo the stride of the windows: element i of part j is
 // column j * dilation - padding + i * stride.
 struct PoolPart {
@@ -121,7 +119,8 @@ struct PoolArgs {
   const T* row_value;     // per row of windows: divisor; the two are multiplied
   T fill;                 // value outside the image: -inf for maxima
   int64_t planes, row, rows;
-  int64_t offsets_pitch;  // bytes of a row of positions in the scratch of max_gather
+  // max_gather: rows of windows in a band, and their length in whole vectors.
+  int64_t gather_rows, gather_pitch;
   T* scratch;
 };
 
