@@ -32,11 +32,19 @@ struct Vec<float> {
     const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
     return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m))};
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    const __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(value)));
-    return _mm256_castsi256_ps(_mm256_cvtepi8_epi32(equal));
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[8] = {};
+    for (int i = 0; i < n && i < 8; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_cmpeq_epi8(a, b)));
   }
   void store_bytes(uint8_t* p) const {
     const __m256i words = _mm256_cvttps_epi32(v);
@@ -98,13 +106,21 @@ struct Vec<double> {
     const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
     return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m))};
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
     int four;
     memcpy(&four, p, 4);
-    const __m128i bytes = _mm_cvtsi32_si128(four);
-    const __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(value)));
-    return _mm256_castsi256_pd(_mm256_cvtepi8_epi64(equal));
+    return _mm_cvtsi32_si128(four);
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[4] = {};
+    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm256_castsi256_pd(_mm256_cvtepi8_epi64(_mm_cmpeq_epi8(a, b)));
   }
   void store_bytes(uint8_t* p) const {
     const __m128i words = _mm256_cvttpd_epi32(v), halves = _mm_packs_epi32(words, words);

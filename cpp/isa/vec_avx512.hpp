@@ -27,10 +27,15 @@ struct Vec<float> {
   static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
     return {_mm512_mask_loadu_ps(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(value)));
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) { return _mm_maskz_loadu_epi8(first(n), p); }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm_cmpeq_epi8_mask(a, b);
   }
   void store_bytes(uint8_t* p) const {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
@@ -83,11 +88,15 @@ struct Vec<double> {
   static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
     return {_mm512_mask_loadu_pd(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-    return static_cast<Mask>(
-        _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(value))));
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) { return _mm_maskz_loadu_epi8(first(n), p); }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return static_cast<Mask>(_mm_cmpeq_epi8_mask(a, b));
   }
   void store_bytes(uint8_t* p) const {
     const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));

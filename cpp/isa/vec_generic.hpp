@@ -48,10 +48,24 @@ struct Vec {
     for (int i = lo; i < hi && i < lanes; ++i) other.v[i] = p[i];
     return other;
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  struct Bytes {
+    uint8_t of[32 / sizeof(T)];
+  };
+  static Bytes load_bytes(const uint8_t* p) { return load_bytes_n(p, lanes); }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    Bytes b{};
+    for (int i = 0; i < n && i < lanes; ++i) b.of[i] = p[i];
+    return b;
+  }
+  static Bytes set_bytes(uint8_t value) {
+    Bytes b;
+    for (int i = 0; i < lanes; ++i) b.of[i] = value;
+    return b;
+  }
+  static Mask equal(Bytes a, Bytes b) {
     Mask m;
-    for (int i = 0; i < lanes; ++i) m.on[i] = p[i] == value;
+    for (int i = 0; i < lanes; ++i) m.on[i] = a.of[i] == b.of[i];
     return m;
   }
   void store_bytes(uint8_t* p) const {

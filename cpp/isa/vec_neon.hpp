@@ -34,13 +34,21 @@ struct Vec<float> {
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = uint8x8_t;
+  static Bytes load_bytes(const uint8_t* p) {
     uint32_t four;
     memcpy(&four, p, 4);
-    const uint8x8_t bytes = vcreate_u8(four);
-    const uint8x8_t equal = vceq_u8(bytes, vdup_n_u8(static_cast<uint8_t>(value)));
-    const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(equal));
+    return vcreate_u8(four);
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[4] = {};
+    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return vdup_n_u8(value); }
+  static Mask equal(Bytes a, Bytes b) {
+    const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(vceq_u8(a, b)));
     return vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(halves)));
   }
   void store_bytes(uint8_t* p) const {
@@ -103,9 +111,19 @@ struct Vec<double> {
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
-  // Where bytes, one a lane, equal a value; and numbers from 0 to 255 to bytes.
-  static Mask equal_bytes(const uint8_t* p, int value) {
-    const uint64_t on[2] = {p[0] == value ? ~0ull : 0ull, p[1] == value ? ~0ull : 0ull};
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  struct Bytes {
+    uint8_t of[2];
+  };
+  static Bytes load_bytes(const uint8_t* p) { return {{p[0], p[1]}}; }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    Bytes b{};
+    for (int i = 0; i < n && i < 2; ++i) b.of[i] = p[i];
+    return b;
+  }
+  static Bytes set_bytes(uint8_t value) { return {{value, value}}; }
+  static Mask equal(Bytes a, Bytes b) {
+    const uint64_t on[2] = {a.of[0] == b.of[0] ? ~0ull : 0ull, a.of[1] == b.of[1] ? ~0ull : 0ull};
     return vld1q_u64(on);
   }
   void store_bytes(uint8_t* p) const {

@@ -11,41 +11,32 @@
 
 namespace {
 
-// The windows that reach a band of the image, in rows of whole vectors: windows that do not exist
-// have a position that is none, so that no element needs a border case.
-template <class T>
-class GatherBand {
- public:
-  GatherBand(const PoolArgs<T>& a, int64_t rows)
-      : problem_(*a.problem),
-        pitch_(a.gather_pitch),
-        grad_(a.scratch),
-        position_(reinterpret_cast<uint8_t*>(a.scratch + rows * pitch_)) {
-    memset(position_, none, static_cast<size_t>(rows * pitch_));
+// The numbers of all taps, as bytes to compare positions with.
+template <class T, int K>
+struct TapNumbers {
+  typename Vec<T>::Bytes of[K * K];
+  TapNumbers() {
+    for (int i = 0; i < K * K; ++i) of[i] = Vec<T>::set_bytes(static_cast<uint8_t>(i));
   }
-  // Windows of rows first .. last of a plane.
-  void fill(const T* grad, const uint8_t* positions, int64_t first, int64_t last) {
-    first_ = first;
-    const int64_t windows = problem_.output[1];
-    for (int64_t y = first; y <= last; ++y) {
-      const int64_t to = (y - first) * pitch_, from = y * windows;
-      if (y < 0 || y >= problem_.output[0]) {
-        memset(position_ + to, none, static_cast<size_t>(windows));
-      } else {
-        copy_run(grad + from, 1, windows, grad_ + to);
-        memcpy(position_ + to, positions + from, static_cast<size_t>(windows));
-      }
+};
+
+// The rows of windows that reach a row of the image at residue R, from the top one on. Those that
+// do not exist have positions that are none.
+template <class T, int K, int Step, int R>
+struct WindowRows {
+  static constexpr int count = (K - 1 - R) / Step + 1;
+  static constexpr int tap(int i) { return R + (count - 1 - i) * Step; }
+  const T* grad[count];
+  const uint8_t* positions[count];
+  WindowRows(const PoolProblem& p, const T* grads, const uint8_t* all, const uint8_t* none,
+             int64_t place) {
+    for (int i = 0; i < count; ++i) {
+      const int64_t y = (place - tap(i)) / Step;
+      const bool exists = place >= tap(i) && y < p.output[0];
+      grad[i] = grads + (exists ? y : 0) * p.output[1];
+      positions[i] = exists ? all + y * p.output[1] : none;
     }
   }
-  const T* grad(int64_t y) const { return grad_ + (y - first_) * pitch_; }
-  const uint8_t* positions(int64_t y) const { return position_ + (y - first_) * pitch_; }
-
- private:
-  static constexpr int none = 255;
-  const PoolProblem& problem_;
-  int64_t pitch_, first_ = 0;
-  T* grad_;
-  uint8_t* position_;
 };
 
 // Of a vector of windows: what each column of taps passes to one row of the image.
@@ -60,16 +51,24 @@ inline TapSums<T, K> no_sums() {
   return none;
 }
 
-// Those of windows w, w + 1, ... for row y of residue R.
+// Those of the `left` windows from w on, at most a vector of them.
 template <class T, int K, int Step, int R>
-inline TapSums<T, K> sums_at(const GatherBand<T>& band, int64_t y, int64_t w) {
-  constexpr int bottom = R + (K - 1 - R) / Step * Step;
+inline TapSums<T, K> sums_at(const WindowRows<T, K, Step, R>& rows, const TapNumbers<T, K>& tap,
+                             int64_t w, int64_t left) {
   TapSums<T, K> sums = no_sums<T, K>();
-  for (int r = bottom; r >= 0; r -= Step) {
-    const Vec<T> grad = Vec<T>::load(band.grad((y - r) / Step) + w);
-    const uint8_t* positions = band.positions((y - r) / Step) + w;
+  const auto take_row = [&](int i, Vec<T> grad, typename Vec<T>::Bytes at) {
     for (int k = 0; k < K; ++k)
-      sums.tap[k] = add_where(Vec<T>::equal_bytes(positions, r * K + k), sums.tap[k], grad);
+      sums.tap[k] = add_where(Vec<T>::equal(at, tap.of[rows.tap(i) * K + k]), sums.tap[k], grad);
+  };
+  if (left >= Vec<T>::lanes) {
+    for (int i = 0; i < rows.count; ++i)
+      take_row(i, Vec<T>::load(rows.grad[i] + w), Vec<T>::load_bytes(rows.positions[i] + w));
+  } else if (left > 0) {
+    // Windows past the last have gradients that are zero, whatever their positions.
+    const int n = static_cast<int>(left);
+    for (int i = 0; i < rows.count; ++i)
+      take_row(i, Vec<T>::load_n(rows.grad[i] + w, n),
+               Vec<T>::load_bytes_n(rows.positions[i] + w, n));
   }
   return sums;
 }
@@ -103,14 +102,14 @@ inline void joined(const Neighbours<T, K>& n, Vec<T>& even, Vec<T>& odd) {
   odd = Pad ? sum : n.here.tap[1];
 }
 
-// Row y, of residue R.
-template <class T, int K, int Step, int Pad, int R>
-void gather_row(const PoolProblem& p, const GatherBand<T>& band, int64_t y, T* out) {
+template <int Pad, class T, int K, int Step, int R>
+void gather_row(const PoolProblem& p, const WindowRows<T, K, Step, R>& rows,
+                const TapNumbers<T, K>& tap, T* out) {
   constexpr int lanes = Vec<T>::lanes;
   const int64_t windows = p.output[1], width = p.input[1];
-  Neighbours<T, K> n{no_sums<T, K>(), sums_at<T, K, Step, R>(band, y, 0), no_sums<T, K>()};
+  Neighbours<T, K> n{no_sums<T, K>(), sums_at(rows, tap, 0, windows), no_sums<T, K>()};
   for (int64_t x = 0, w = lanes; x < width; x += Step * lanes, w += lanes) {
-    n.right = w < windows ? sums_at<T, K, Step, R>(band, y, w) : no_sums<T, K>();
+    n.right = sums_at(rows, tap, w, windows - w);
     const int64_t left = width - x;
     if constexpr (Step == 1) {
       const Vec<T> sum = joined<Pad>(n);
@@ -129,20 +128,21 @@ template <class T, int K, int Step, int Pad>
 void gather_planes(const PoolArgs<T>& a) {
   const PoolProblem& p = *a.problem;
   const int64_t size = p.input[0] * p.input[1], windows = p.output[0] * p.output[1];
-  GatherBand<T> band(a, a.gather_rows + K);
-  const int64_t rows = a.gather_rows * Step, top = a.row + p.pad_lo[0], end = top + a.rows;
+  const TapNumbers<T, K> tap;
+  uint8_t* none = reinterpret_cast<uint8_t*>(a.scratch);
+  memset(none, 255, static_cast<size_t>(p.output[1]));
   for (int64_t plane = 0; plane < a.planes; ++plane) {
-    for (int64_t from = top; from < end; from += rows) {
-      const int64_t to = end - from < rows ? end : from + rows;
-      band.fill(a.in + plane * windows, a.offsets + plane * windows, (from - K + 1) / Step,
-                (to - 1) / Step);
-      T* out = a.out + plane * size - p.pad_lo[0] * p.input[1];
-      for (int64_t y = from; y < to; ++y) {
-        if (y % Step == 0) {
-          gather_row<T, K, Step, Pad, 0>(p, band, y, out + y * p.input[1]);
-        } else {
-          gather_row<T, K, Step, Pad, Step - 1>(p, band, y, out + y * p.input[1]);
-        }
+    const T* grad = a.in + plane * windows;
+    const uint8_t* positions = a.offsets + plane * windows;
+    for (int64_t y = a.row; y < a.row + a.rows; ++y) {
+      const int64_t place = y + p.pad_lo[0];
+      T* out = a.out + plane * size + y * p.input[1];
+      if (place % Step == 0) {
+        const WindowRows<T, K, Step, 0> rows(p, grad, positions, none, place);
+        gather_row<Pad>(p, rows, tap, out);
+      } else {
+        const WindowRows<T, K, Step, Step - 1> rows(p, grad, positions, none, place);
+        gather_row<Pad>(p, rows, tap, out);
       }
     }
   }

@@ -119,8 +119,6 @@ struct PoolArgs {
   const T* row_value;     // per row of windows: divisor; the two are multiplied
   T fill;                 // value outside the image: -inf for maxima
   int64_t planes, row, rows;
-  // max_gather: rows of windows in a band, and their length in whole vectors.
-  int64_t gather_rows, gather_pitch;
   T* scratch;
 };
 

@@ -163,24 +163,17 @@ template <class T>
 void gather_planes(const PoolProblem& p, const T* grad, uint8_t* offsets, int form, T* out) {
   const auto kernel = kernels_of<T>(current_isa()).pool.max_gather[form];
   const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
-  PoolArgs<T> shared{};
-  shared.problem = &p;
-  shared.gather_pitch = (p.output[1] + pool_slack - 1) / pool_slack * pool_slack;
-  // A band of windows stays in the first-level cache.
-  const int64_t item = static_cast<int64_t>(sizeof(T)) + 1;
-  const int64_t fitting = std::max<int64_t>(4, 16384 / (shared.gather_pitch * item));
-  shared.gather_rows = std::min(fitting, p.output[0]);
-  const int64_t held = (shared.gather_rows + p.kernel[0]) * shared.gather_pitch * item;
   const double work = traffic(p, sizeof(T));
   for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
-    PoolArgs<T> a = shared;
+    PoolArgs<T> a{};
+    a.problem = &p;
     a.in = grad + plane * out_plane;
     a.offsets = offsets + plane * out_plane;
     a.out = out + plane * in_plane;
     a.planes = planes;
     a.row = row;
     a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(static_cast<std::size_t>(held)));
+    a.scratch = static_cast<T*>(task_scratch(static_cast<std::size_t>(p.output[1])));
     kernel(a);
   });
 }
