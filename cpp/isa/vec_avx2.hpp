@@ -27,10 +27,12 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
-    const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
-    return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m))};
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    return _mm256_castsi256_ps(_mm256_andnot_si256(first(lo), first(hi)));
+  }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, _mm256_castps_si256(m)), m)};
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
   using Bytes = __m128i;
@@ -101,10 +103,12 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
-    const __m256i m = _mm256_andnot_si256(first(lo), first(hi));
-    return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m))};
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    return _mm256_castsi256_pd(_mm256_andnot_si256(first(lo), first(hi)));
+  }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, _mm256_castpd_si256(m)), m)};
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
   using Bytes = __m128i;

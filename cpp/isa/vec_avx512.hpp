@@ -23,9 +23,10 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm512_maskz_loadu_ps(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
-    return {_mm512_mask_loadu_ps(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    return {_mm512_mask_loadu_ps(other.v, m, p)};
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
   using Bytes = __m128i;
@@ -84,9 +85,10 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm512_maskz_loadu_pd(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
-    return {_mm512_mask_loadu_pd(other.v, static_cast<Mask>(first(hi) & ~first(lo)), p)};
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    return {_mm512_mask_loadu_pd(other.v, m, p)};
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
   using Bytes = __m128i;

@@ -43,9 +43,15 @@ struct Vec {
     for (int i = lo; i < hi && i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const T* p, int lo, int hi, Vec other) {
-    for (int i = lo; i < hi && i < lanes; ++i) other.v[i] = p[i];
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    Mask m;
+    for (int i = 0; i < lanes; ++i) m.on[i] = i >= lo && i < hi;
+    return m;
+  }
+  static Vec load_or(Mask m, const T* p, Vec other) {
+    for (int i = 0; i < lanes; ++i)
+      if (m.on[i]) other.v[i] = p[i];
     return other;
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.

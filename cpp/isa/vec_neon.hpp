@@ -27,11 +27,19 @@ struct Vec<float> {
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const float* p, int lo, int hi, Vec other) {
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    uint32_t on[4];
+    for (int i = 0; i < 4; ++i) on[i] = i >= lo && i < hi ? ~uint32_t(0) : 0;
+    return vld1q_u32(on);
+  }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    uint32_t on[4];
+    vst1q_u32(on, m);
     float t[4];
     other.store(t);
-    for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
+    for (int i = 0; i < 4; ++i)
+      if (on[i]) t[i] = p[i];
     return load(t);
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
@@ -104,11 +112,19 @@ struct Vec<double> {
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
-  // Those lanes, and elsewhere the lanes of `other`.
-  static Vec load_range_or(const double* p, int lo, int hi, Vec other) {
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    uint64_t on[2];
+    for (int i = 0; i < 2; ++i) on[i] = i >= lo && i < hi ? ~uint64_t(0) : 0;
+    return vld1q_u64(on);
+  }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    uint64_t on[2];
+    vst1q_u64(on, m);
     double t[2];
     other.store(t);
-    for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
+    for (int i = 0; i < 2; ++i)
+      if (on[i]) t[i] = p[i];
     return load(t);
   }
   // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.

@@ -12,61 +12,55 @@ inline int clamp_lane(int64_t n, int lanes) {
   return n < 0 ? 0 : n > lanes ? lanes : static_cast<int>(n);
 }
 
-// The columns of the image below a vector of windows; `whole` if all lie inside.
+// The columns of the image below a vector of windows; `inside` if all exist.
 template <class T, int K, int Step>
 struct Strip {
   static constexpr int lanes = Vec<T>::lanes, reads = Step == 1 ? K : 2 * (K - 1);
   int64_t column;  // of the first tap of the first window
-  bool whole;
-  int low[reads], high[reads];  // of each read: the lanes inside the image
+  bool inside;
+  typename Vec<T>::Mask exist[reads];
   Vec<T> fill;
 
   static constexpr int64_t place(int read) {
     return Step == 1 ? read : read % 2 * lanes + read / 2 * 2;
   }
   Strip(int64_t first, int64_t width, T outside) : column(first), fill(Vec<T>::set(outside)) {
-    whole = first >= 0 && first + place(reads - 1) + lanes <= width;
+    inside = first >= 0 && first + place(reads - 1) + lanes <= width;
     for (int i = 0; i < reads; ++i) {
       const int64_t at = first + place(i);
-      low[i] = clamp_lane(-at, lanes);
-      high[i] = clamp_lane(width - at, lanes);
-      if (high[i] < low[i]) high[i] = low[i];
+      exist[i] = Vec<T>::range(clamp_lane(-at, lanes), clamp_lane(width - at, lanes));
     }
   }
   template <bool Inside>
-  void taps(const T* row, Vec<T> (&tap)[K]) const {
-    Vec<T> in[reads];
-    for (int i = 0; i < reads; ++i) {
-      const T* p = row + (column + place(i));
-      in[i] = Inside ? Vec<T>::load(p) : Vec<T>::load_range_or(p, low[i], high[i], fill);
-    }
-    for (int k = 0; k < K; ++k) {
-      if constexpr (Step == 1) {
-        tap[k] = in[k];
-      } else {
-        const Vec<T> a = in[k / 2 * 2], b = in[k / 2 * 2 + 1];
-        tap[k] = k % 2 ? odd_lanes(a, b) : even_lanes(a, b);
-      }
+  Vec<T> read(const T* row, int i) const {
+    const T* p = row + (column + place(i));
+    return Inside ? Vec<T>::load(p) : Vec<T>::load_or(exist[i], p, fill);
+  }
+  // Tap k of the windows.
+  template <bool Inside>
+  Vec<T> tap(const T* row, int k) const {
+    if constexpr (Step == 1) {
+      return read<Inside>(row, k);
+    } else {
+      const Vec<T> a = read<Inside>(row, k / 2 * 2), b = read<Inside>(row, k / 2 * 2 + 1);
+      return k % 2 ? odd_lanes(a, b) : even_lanes(a, b);
     }
   }
 };
 
 // What a vector of windows, the first of them at x, makes of the taps. A Cell is what is kept of
-// them: across() makes it of one row of the image, outside() of none, down() joins those of a row
-// of windows, and put() stores the result at a place in the plane.
+// them: of tap 0 of a row, or of no row at all. across() joins tap k to it, down() the row below,
+// which is row r of the windows, and put() stores the result at a place in the plane.
 template <class T, int K>
 struct MaxValues {
   using Cell = Vec<T>;
   T fill;
   T* out;
   MaxValues(const PoolArgs<T>& a, int64_t plane, int64_t) : fill(a.fill), out(a.out + plane) {}
-  Cell across(const Vec<T> (&tap)[K]) const { return down(tap); }
+  Cell of(Vec<T> tap) const { return tap; }
   Cell outside() const { return Vec<T>::set(fill); }
-  Cell down(const Cell (&row)[K]) const {
-    Cell best = row[0];
-    for (int r = 1; r < K; ++r) best = max_or_nan(best, row[r]);
-    return best;
-  }
+  Cell across(Cell held, Vec<T> tap, int) const { return max_or_nan(held, tap); }
+  Cell down(Cell held, Cell row, int) const { return max_or_nan(held, row); }
   template <class P>
   void put(Cell best, int64_t at, int64_t, P part) const {
     store(best, out + at, part);
@@ -87,16 +81,14 @@ struct MaxPositions {
     const T one = T(1);
     if (x == 0 && a.problem->pad_lo[1] > 0) first = Vec<T>::load_n(&one, 1);
   }
-  Cell across(const Vec<T> (&tap)[K]) const {
-    Cell held{tap[0], first};
-    for (int k = 1; k < K; ++k) take(tap[k], Vec<T>::set(static_cast<T>(k)), held);
+  Cell of(Vec<T> tap) const { return {tap, first}; }
+  Cell outside() const { return {Vec<T>::set(fill), add(first, Vec<T>::set(T(K)))}; }
+  Cell across(Cell held, Vec<T> tap, int k) const {
+    take(tap, Vec<T>::set(static_cast<T>(k)), held);
     return held;
   }
-  Cell outside() const { return {Vec<T>::set(fill), add(first, Vec<T>::set(T(K)))}; }
-  Cell down(const Cell (&row)[K]) const {
-    Cell held = row[0];
-    for (int r = 1; r < K; ++r)
-      take(row[r].best, add(row[r].tap, Vec<T>::set(static_cast<T>(r * K))), held);
+  Cell down(Cell held, Cell row, int r) const {
+    take(row.best, add(row.tap, Vec<T>::set(static_cast<T>(r * K))), held);
     return held;
   }
   template <class P>
@@ -113,37 +105,45 @@ struct Means {
   Vec<T> columns;
   Means(const PoolArgs<T>& a, int64_t plane, int64_t x)
       : out(a.out + plane), rows(a.row_value), columns(Vec<T>::load(a.column_value + x)) {}
-  Cell across(const Vec<T> (&tap)[K]) const { return down(tap); }
+  Cell of(Vec<T> tap) const { return tap; }
   Cell outside() const { return Vec<T>::zero(); }
-  Cell down(const Cell (&row)[K]) const {
-    Cell sum = row[0];
-    for (int r = 1; r < K; ++r) sum = add(sum, row[r]);
-    return sum;
-  }
+  Cell across(Cell held, Vec<T> tap, int) const { return add(held, tap); }
+  Cell down(Cell held, Cell row, int) const { return add(held, row); }
   template <class P>
   void put(Cell sum, int64_t at, int64_t y, P part) const {
     store(div(sum, mul(columns, Vec<T>::set(rows[y]))), out + at, part);
   }
 };
 
-// `count` rows of windows from row y on, below one strip.
+// `count` rows of windows from row y on, below one strip. (By value: what is read through a
+// reference is read again in every row.)
 template <bool Inside, class T, class Windows, int K, int Step, class P>
-void walk_down(const Strip<T, K, Step>& strip, const Windows& w, const PoolProblem& p,
+void walk_down(const Strip<T, K, Step> strip, const Windows w, const PoolProblem& p,
                const T* image, int64_t y, int64_t count, int64_t x, P part) {
+  const int64_t height = p.input[0], width = p.input[1], windows = p.output[1];
   const auto row = [&](int64_t at) {
-    if (at < 0 || at >= p.input[0]) return w.outside();
-    Vec<T> tap[K];
-    strip.template taps<Inside>(image + at * p.input[1], tap);
-    return w.across(tap);
+    if (at < 0 || at >= height) return w.outside();
+    const T* in = image + at * width;
+    auto cell = w.across(w.of(strip.template tap<Inside>(in, 0)),
+                         strip.template tap<Inside>(in, 1), 1);
+    if constexpr (K == 3) cell = w.across(cell, strip.template tap<Inside>(in, 2), 2);
+    return cell;
   };
-  constexpr int kept = K - Step;
-  typename Windows::Cell cell[K];
-  int64_t top = y * Step - p.pad_lo[0];
-  for (int r = 0; r < kept; ++r) cell[r] = row(top + r);
-  for (int64_t end = y + count; y < end; ++y, top += Step) {
-    for (int r = kept; r < K; ++r) cell[r] = row(top + r);
-    w.put(w.down(cell), y * p.output[1] + x, y, part);
-    for (int r = 0; r < kept; ++r) cell[r] = cell[r + Step];
+  int64_t top = y * Step - p.pad_lo[0], at = y * windows + x;
+  auto a = row(top), b = a;
+  if constexpr (K - Step > 1) b = row(top + 1);
+  for (int64_t end = y + count; y < end; ++y, top += Step, at += windows) {
+    if constexpr (K == Step) a = row(top);
+    if constexpr (K - Step < 2) b = row(top + 1);
+    const auto both = w.down(a, b, 1);
+    if constexpr (K == 2) {
+      w.put(both, at, y, part);
+    } else {
+      const auto c = row(top + 2);
+      w.put(w.down(both, c, 2), at, y, part);
+      a = Step == 1 ? b : c;
+      b = c;
+    }
   }
 }
 
@@ -160,8 +160,8 @@ void pool_direct(const PoolArgs<T>& a) {
       over_row<T>(p.output[1], [&](int64_t x, auto part) {
         const Strip<T, K, Step> strip(x * Step - p.pad_lo[1], p.input[1], a.fill);
         const Windows<T, K> w(a, plane * p.output[0] * p.output[1], x);
-        strip.whole ? walk_down<true>(strip, w, p, image, y, count, x, part)
-                    : walk_down<false>(strip, w, p, image, y, count, x, part);
+        strip.inside ? walk_down<true>(strip, w, p, image, y, count, x, part)
+                     : walk_down<false>(strip, w, p, image, y, count, x, part);
       });
     }
   }
