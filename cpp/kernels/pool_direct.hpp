@@ -4,6 +4,8 @@
 // stays in registers for all rows of windows that it belongs to. Across first, then down: ties and
 // NaN are then settled in the order of the taps, as the definition does.
 #pragma once
+#include <new>
+
 #include "kernels/max_position.hpp"
 
 namespace {
@@ -19,12 +21,11 @@ struct Strip {
   int64_t column;  // of the first tap of the first window
   bool inside;
   typename Vec<T>::Mask exist[reads];
-  Vec<T> fill;
 
   static constexpr int64_t place(int read) {
     return Step == 1 ? read : read % 2 * lanes + read / 2 * 2;
   }
-  Strip(int64_t first, int64_t width, T outside) : column(first), fill(Vec<T>::set(outside)) {
+  Strip(int64_t first, int64_t width) : column(first) {
     inside = first >= 0 && first + place(reads - 1) + lanes <= width;
     for (int i = 0; i < reads; ++i) {
       const int64_t at = first + place(i);
@@ -32,33 +33,35 @@ struct Strip {
     }
   }
   template <bool Inside>
-  Vec<T> read(const T* row, int i) const {
+  Vec<T> read(const T* row, int i, Vec<T> outside) const {
     const T* p = row + (column + place(i));
-    return Inside ? Vec<T>::load(p) : Vec<T>::load_or(exist[i], p, fill);
+    return Inside ? Vec<T>::load(p) : Vec<T>::load_or(exist[i], p, outside);
   }
-  // Tap k of the windows.
+  // Tap k of the windows; `outside` where there is none.
   template <bool Inside>
-  Vec<T> tap(const T* row, int k) const {
+  Vec<T> tap(const T* row, int k, Vec<T> outside) const {
     if constexpr (Step == 1) {
-      return read<Inside>(row, k);
+      return read<Inside>(row, k, outside);
     } else {
-      const Vec<T> a = read<Inside>(row, k / 2 * 2), b = read<Inside>(row, k / 2 * 2 + 1);
+      const int at = k / 2 * 2;
+      const Vec<T> a = read<Inside>(row, at, outside), b = read<Inside>(row, at + 1, outside);
       return k % 2 ? odd_lanes(a, b) : even_lanes(a, b);
     }
   }
 };
 
-// What a vector of windows, the first of them at x, makes of the taps. A Cell is what is kept of
-// them: of tap 0 of a row, or of no row at all. across() joins tap k to it, down() the row below,
-// which is row r of the windows, and put() stores the result at a place in the plane.
+// What windows make of their taps. at() tells which plane and vector of windows, a Cell is what is
+// kept of them: of tap 0 of a row, or of no row at all. across() joins tap k to it, down() the row
+// below, which is row r of the windows, and put() stores the result at a place in the plane.
 template <class T, int K>
 struct MaxValues {
   using Cell = Vec<T>;
-  T fill;
   T* out;
-  MaxValues(const PoolArgs<T>& a, int64_t plane, int64_t) : fill(a.fill), out(a.out + plane) {}
+  Vec<T> none;
+  explicit MaxValues(const PoolArgs<T>& a) : out(a.out), none(Vec<T>::set(a.fill)) {}
+  void at(const PoolArgs<T>& a, int64_t plane, int64_t) { out = a.out + plane; }
   Cell of(Vec<T> tap) const { return tap; }
-  Cell outside() const { return Vec<T>::set(fill); }
+  Cell outside() const { return none; }
   Cell across(Cell held, Vec<T> tap, int) const { return max_or_nan(held, tap); }
   Cell down(Cell held, Cell row, int) const { return max_or_nan(held, row); }
   template <class P>
@@ -72,17 +75,20 @@ struct MaxValues {
 template <class T, int K>
 struct MaxPositions {
   using Cell = Position<T>;
-  T fill;
   T* out;
   uint8_t* offsets;
-  Vec<T> first;
-  MaxPositions(const PoolArgs<T>& a, int64_t plane, int64_t x)
-      : fill(a.fill), out(a.out + plane), offsets(a.offsets + plane), first(Vec<T>::zero()) {
-    const T one = T(1);
-    if (x == 0 && a.problem->pad_lo[1] > 0) first = Vec<T>::load_n(&one, 1);
+  Vec<T> none, leftmost, first;
+  explicit MaxPositions(const PoolArgs<T>& a) : none(Vec<T>::set(a.fill)) {
+    const T tap = static_cast<T>(a.problem->pad_lo[1]);
+    leftmost = Vec<T>::load_n(&tap, 1);
+  }
+  void at(const PoolArgs<T>& a, int64_t plane, int64_t x) {
+    out = a.out + plane;
+    offsets = a.offsets + plane;
+    first = x == 0 ? leftmost : Vec<T>::zero();
   }
   Cell of(Vec<T> tap) const { return {tap, first}; }
-  Cell outside() const { return {Vec<T>::set(fill), add(first, Vec<T>::set(T(K)))}; }
+  Cell outside() const { return {none, add(first, Vec<T>::set(T(K)))}; }
   Cell across(Cell held, Vec<T> tap, int k) const {
     take(tap, Vec<T>::set(static_cast<T>(k)), held);
     return held;
@@ -102,11 +108,14 @@ struct Means {
   using Cell = Vec<T>;
   T* out;
   const T* rows;
-  Vec<T> columns;
-  Means(const PoolArgs<T>& a, int64_t plane, int64_t x)
-      : out(a.out + plane), rows(a.row_value), columns(Vec<T>::load(a.column_value + x)) {}
+  Vec<T> none, columns;
+  explicit Means(const PoolArgs<T>& a) : rows(a.row_value), none(Vec<T>::zero()) {}
+  void at(const PoolArgs<T>& a, int64_t plane, int64_t x) {
+    out = a.out + plane;
+    columns = Vec<T>::load(a.column_value + x);
+  }
   Cell of(Vec<T> tap) const { return tap; }
-  Cell outside() const { return Vec<T>::zero(); }
+  Cell outside() const { return none; }
   Cell across(Cell held, Vec<T> tap, int) const { return add(held, tap); }
   Cell down(Cell held, Cell row, int) const { return add(held, row); }
   template <class P>
@@ -115,18 +124,20 @@ struct Means {
   }
 };
 
-// `count` rows of windows from row y on, below one strip. (By value: what is read through a
+// `count` rows of windows from row y on, below one strip. (Copies, because what is read through a
 // reference is read again in every row.)
 template <bool Inside, class T, class Windows, int K, int Step, class P>
-void walk_down(const Strip<T, K, Step> strip, const Windows w, const PoolProblem& p,
+void walk_down(const Strip<T, K, Step>& strip_, const Windows& w_, const PoolProblem& p,
                const T* image, int64_t y, int64_t count, int64_t x, P part) {
+  const Strip<T, K, Step> strip = strip_;
+  const Windows w = w_;
   const int64_t height = p.input[0], width = p.input[1], windows = p.output[1];
   const auto row = [&](int64_t at) {
     if (at < 0 || at >= height) return w.outside();
     const T* in = image + at * width;
-    auto cell = w.across(w.of(strip.template tap<Inside>(in, 0)),
-                         strip.template tap<Inside>(in, 1), 1);
-    if constexpr (K == 3) cell = w.across(cell, strip.template tap<Inside>(in, 2), 2);
+    auto cell = w.across(w.of(strip.template tap<Inside>(in, 0, w.none)),
+                         strip.template tap<Inside>(in, 1, w.none), 1);
+    if constexpr (K == 3) cell = w.across(cell, strip.template tap<Inside>(in, 2, w.none), 2);
     return cell;
   };
   int64_t top = y * Step - p.pad_lo[0], at = y * windows + x;
@@ -150,18 +161,27 @@ void walk_down(const Strip<T, K, Step> strip, const Windows w, const PoolProblem
 template <class T, template <class, int> class Windows, int K, int Step>
 void pool_direct(const PoolArgs<T>& a) {
   const PoolProblem& p = *a.problem;
-  // The rows below a band stay in the first-level cache from strip to strip.
-  const int64_t fitting = 16384 / (p.input[1] * Step * static_cast<int64_t>(sizeof(T)));
+  const int64_t windows = p.output[1];
+  // The strips are the same for every band.
+  static_assert(sizeof(Strip<T, K, Step>) <= pool_strip_bytes, "the driver's scratch");
+  auto* strips = reinterpret_cast<Strip<T, K, Step>*>(a.scratch);
+  over_row<T>(windows, [&](int64_t x, auto) {
+    new (strips++) Strip<T, K, Step>(x * Step - p.pad_lo[1], p.input[1]);
+  });
+  Windows<T, K> w(a);
+  // The rows below a band stay in a near cache from strip to strip.
+  const int64_t fitting = 65536 / (p.input[1] * Step * static_cast<int64_t>(sizeof(T)));
   const int64_t band = fitting < 4 ? 4 : fitting;
   for (int64_t plane = 0; plane < a.planes; ++plane) {
     const T* image = a.in + plane * p.input[0] * p.input[1];
     for (int64_t y = a.row, end = a.row + a.rows; y < end; y += band) {
       const int64_t count = end - y < band ? end - y : band;
-      over_row<T>(p.output[1], [&](int64_t x, auto part) {
-        const Strip<T, K, Step> strip(x * Step - p.pad_lo[1], p.input[1], a.fill);
-        const Windows<T, K> w(a, plane * p.output[0] * p.output[1], x);
-        strip.inside ? walk_down<true>(strip, w, p, image, y, count, x, part)
-                     : walk_down<false>(strip, w, p, image, y, count, x, part);
+      const auto* strip = reinterpret_cast<const Strip<T, K, Step>*>(a.scratch);
+      over_row<T>(windows, [&](int64_t x, auto part) {
+        w.at(a, plane * p.output[0] * windows, x);
+        strip->inside ? walk_down<true>(*strip, w, p, image, y, count, x, part)
+                      : walk_down<false>(*strip, w, p, image, y, count, x, part);
+        ++strip;
       });
     }
   }

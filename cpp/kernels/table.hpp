@@ -122,6 +122,8 @@ struct PoolArgs {
   T* scratch;
 };
 
+constexpr int pool_strip_bytes = 256;  // scratch of a direct kernel for each vector of windows
+
 // Windows with kernels of their own, which need no PoolColumns: 2x2 stride 2, 3x3 stride 1 and 3x3
 // stride 2, padded by 1 at most, not dilated.
 constexpr int direct_pools = 3;

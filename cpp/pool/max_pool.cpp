@@ -131,14 +131,15 @@ std::vector<T> first_columns(const PoolProblem& p) {
 }
 
 template <class T>
-int64_t forward_scratch(const PoolProblem& p, const PoolColumns& c, bool positions) {
+std::size_t forward_scratch(const PoolProblem& p, const PoolColumns& c, bool positions) {
   const int64_t row = c.parts * c.part_size;
-  return positions ? c.ring * row : row + p.input[1] + pool_slack;
+  const int64_t elements = positions ? c.ring * row : row + p.input[1] + pool_slack;
+  return static_cast<std::size_t>(elements) * sizeof(T);
 }
 
 // Calls kernel(arguments) for every task; `shared` is what they have in common.
 template <class T, class Kernel>
-void run_forward(const PoolProblem& p, const T* x, T* out, uint8_t* offsets, int64_t scratch,
+void run_forward(const PoolProblem& p, const T* x, T* out, uint8_t* offsets, std::size_t scratch,
                  PoolArgs<T> shared, Kernel kernel) {
   const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
   const double taps = static_cast<double>(offsets ? p.kernel[0] * p.kernel[1]
@@ -154,7 +155,7 @@ void run_forward(const PoolProblem& p, const T* x, T* out, uint8_t* offsets, int
     a.planes = planes;
     a.row = row;
     a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(static_cast<std::size_t>(scratch) * sizeof(T)));
+    a.scratch = static_cast<T*>(task_scratch(scratch));
     kernel(a);
   });
 }
@@ -187,7 +188,7 @@ void max_pool_forward(const PoolProblem& p, const T* x, T* out, WindowOffsets of
   const int form = direct_form(p);
   if (form >= 0) {
     const auto kernel = (positions ? kernels.max_offsets_direct : kernels.max_forward_direct)[form];
-    return run_forward(p, x, out, offsets.bytes, 0, PoolArgs<T>{}, kernel);
+    return run_forward(p, x, out, offsets.bytes, direct_scratch(p), PoolArgs<T>{}, kernel);
   }
   if (offsets.words || !rows_fit(p)) return forward_plain(p, x, out, offsets);
   const ColumnTables tables(p, false);
