@@ -28,11 +28,7 @@ _WORD_WINDOW = 2**31 - 1
 
 _SIZES = "(N, C, H, W) or (C, H, W)"
 _INT = frozenset([int])
-#: Types of hyper-parameters that may be keys of the cache as they are. (Of equal numbers not all
-#: are welcome: True and 1.0 are not.)
-_SCALARS = frozenset(
-    (int, stride, int, *dilation, bool) for stride in (int, type(None)) for dilation in ((), (int,))
-)
+_max_problem = shapes.max_pool_problem
 
 
 class _Plan(NamedTuple):
@@ -55,21 +51,42 @@ def _new_plan(make: Any, name: str, shape: tuple[int, ...], hyper: tuple[Any, ..
     )
 
 
-def _plan(make: Any, name: str, shape: tuple[int, ...], *hyper: Any) -> _Plan:
-    """Return the sizes of a pooling; those of a call that has been made before come from a cache.
+def _avg_problem(
+    name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: int, ceil: Any
+) -> Any:
+    return shapes.avg_pool_problem(name, shape, kernel, stride, padding, ceil)
 
-    `hyper` is kernel_size, stride, padding, dilation if `make` takes one, ceil_mode.
-    """
-    if tuple(map(type, hyper)) in _SCALARS:
-        key: Any = (make, shape, hyper)
+
+def _plan(
+    make: Any,
+    name: str,
+    shape: tuple[int, ...],
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: Any,
+) -> _Plan:
+    """Return the sizes of a pooling; those of a call made before come from a cache."""
+    # Of equal numbers not all are welcome: True and 1.0 are not.
+    if (
+        type(kernel) is int
+        and (stride is None or type(stride) is int)
+        and type(padding) is int
+        and type(dilation) is int
+        and type(ceil) is bool
+    ):
+        key: Any = (make, shape, kernel, stride, padding, dilation, ceil)
         plan: _Plan | None = lookup(key)
         if plan is not None:
             return plan
     else:
-        stride = "kernel" if hyper[1] is None else hyper_key(hyper[1])
-        key = (make, shape, hyper_key(hyper[0]), stride, *map(hyper_key, hyper[2:-1]), hyper[-1])
-        if None in key or type(hyper[-1]) is not bool:
-            return _new_plan(make, name, shape, hyper)
+        step = "kernel" if stride is None else hyper_key(stride)
+        keys = (hyper_key(kernel), step, hyper_key(padding), hyper_key(dilation))
+        key = (make, shape, *keys, ceil)
+        if None in keys or type(ceil) is not bool:
+            return _new_plan(make, name, shape, (kernel, stride, padding, dilation, ceil))
+    hyper = (kernel, stride, padding, dilation, ceil)
     return cast(_Plan, cached(key, lambda: _new_plan(make, name, shape, hyper)))
 
 
@@ -126,7 +143,7 @@ def max_pool2d(
     contiguous run. Positions travel as window offsets of one byte beside the values.
     """
     x = prepare("max_pool2d", "input", input)
-    plan = _plan(shapes.max_pool_problem, "max_pool2d", x.shape,
+    plan = _plan(_max_problem, "max_pool2d", x.shape,
                  kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
     if type(return_indices) is not bool:
         return_indices = shapes.flag("max_pool2d", "return_indices", return_indices)
@@ -161,7 +178,7 @@ def max_pool2d_with_offsets(
     """
     name = "max_pool2d_with_offsets"
     x = prepare(name, "input", input)
-    plan = _plan(shapes.max_pool_problem, name, x.shape,
+    plan = _plan(_max_problem, name, x.shape,
                  kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
     offsets = np.empty(plan.output, _offsets_dtype(name, plan))
     result: Array = np.empty(plan.output, x.dtype)
@@ -220,7 +237,7 @@ def max_pool2d_backward(
     """
     name = "max_pool2d_backward"
     grad = prepare(name, "grad_output", grad_output)
-    plan, size = _backward_plan(shapes.max_pool_problem, name, input_size, grad,
+    plan, size = _backward_plan(_max_problem, name, input_size, grad,
                                 kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
     dtype = _offsets_dtype(name, plan)
     if not isinstance(offsets, np.ndarray) or offsets.dtype != dtype:
@@ -271,9 +288,7 @@ def avg_pool2d(
         As :func:`max_pool2d`, and ValueError for a `divisor_override` of 0.
     """
     x = prepare("avg_pool2d", "input", input)
-    plan = _plan(
-        shapes.avg_pool_problem, "avg_pool2d", x.shape, kernel_size, stride, padding, ceil_mode
-    )
+    plan = _plan(_avg_problem, "avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode)
     count, divisor = _divisor("avg_pool2d", count_include_pad, divisor_override)
     result = output("avg_pool2d", out, plan.output, x.dtype, x)
     _core.avg_pool_forward(plan.problem, x, result, count, divisor)
@@ -324,7 +339,7 @@ def avg_pool2d_backward(
     name = "avg_pool2d_backward"
     grad = prepare(name, "grad_output", grad_output)
     plan, size = _backward_plan(
-        shapes.avg_pool_problem, name, input_size, grad, kernel_size, stride, padding, ceil_mode
+        _avg_problem, name, input_size, grad, kernel_size, stride, padding, 1, ceil_mode
     )
     count, divisor = _divisor(name, count_include_pad, divisor_override)
     result = output(name, out, size, grad.dtype, grad)
