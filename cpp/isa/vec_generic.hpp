@@ -123,7 +123,7 @@ inline typename Vec<T>::Mask stays(Vec<T> best, Vec<T> v) {
 template <class T>
 inline Vec<T> max_or_nan(Vec<T> best, Vec<T> v) {
   for (int i = 0; i < Vec<T>::lanes; ++i)
-    best.v[i] = (v.v[i] > best.v[i]) | (v.v[i] != v.v[i]) ? v.v[i] : best.v[i];
+    best.v[i] = (!(v.v[i] > best.v[i]) & (v.v[i] == v.v[i])) ? best.v[i] : v.v[i];
   return best;
 }
 template <class T>
