@@ -4,8 +4,6 @@
 // stays in registers for all rows of windows that it belongs to. Across first, then down: ties and
 // NaN are then settled in the order of the taps, as the definition does.
 #pragma once
-#include <new>
-
 #include "kernels/max_position.hpp"
 
 namespace {
@@ -166,7 +164,7 @@ void pool_direct(const PoolArgs<T>& a) {
   static_assert(sizeof(Strip<T, K, Step>) <= pool_strip_bytes, "the driver's scratch");
   auto* strips = reinterpret_cast<Strip<T, K, Step>*>(a.scratch);
   over_row<T>(windows, [&](int64_t x, auto) {
-    new (strips++) Strip<T, K, Step>(x * Step - p.pad_lo[1], p.input[1]);
+    *strips++ = Strip<T, K, Step>(x * Step - p.pad_lo[1], p.input[1]);
   });
   Windows<T, K> w(a);
   // The rows below a band stay in a near cache from strip to strip.

@@ -148,10 +148,7 @@ def max_pool2d(
     if type(return_indices) is not bool:
         return_indices = shapes.flag("max_pool2d", "return_indices", return_indices)
     if not return_indices:
-        if out is None:
-            result: Array = np.empty(plan.output, x.dtype)
-        else:
-            result = output("max_pool2d", out, plan.output, x.dtype, x)
+        result = output("max_pool2d", out, plan.output, x.dtype, x)
         _core.max_pool_forward(plan.problem, x, result, None)
         return result
     offsets = np.empty(plan.output, _offsets_dtype("max_pool2d", plan))
