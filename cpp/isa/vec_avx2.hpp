@@ -2,6 +2,8 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 namespace {
 
@@ -27,6 +29,33 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    return _mm256_castsi256_ps(_mm256_andnot_si256(first(lo), first(hi)));
+  }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    return {_mm256_blendv_ps(other.v, _mm256_maskload_ps(p, _mm256_castps_si256(m)), m)};
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[8] = {};
+    for (int i = 0; i < n && i < 8; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_cmpeq_epi8(a, b)));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m256i words = _mm256_cvttps_epi32(v);
+    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
+    const __m128i halves = _mm_packs_epi32(low, high);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(halves, halves));
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
   float sum() const {
@@ -42,20 +71,24 @@ inline Vec<float> add(Vec<float> a, Vec<float> b) { return {_mm256_add_ps(a.v, b
 inline Vec<float> sub(Vec<float> a, Vec<float> b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {_mm256_div_ps(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) {
-  return _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  const __m256 number = _mm256_cmp_ps(v.v, v.v, _CMP_ORD_Q);
+  return _mm256_and_ps(number, _mm256_cmp_ps(v.v, best.v, _CMP_NGT_UQ));
 }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) {
-  return _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return _mm256_or_ps(gt(a, b), _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  const __m256 nan = _mm256_cmp_ps(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm256_blendv_ps(_mm256_max_ps(v.v, best.v), v.v, nan)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {_mm256_blendv_ps(no.v, yes.v, m)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  return {_mm256_add_ps(a.v, _mm256_and_ps(m, b.v))};
 }
 
 template <>
@@ -73,6 +106,34 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    return _mm256_castsi256_pd(_mm256_andnot_si256(first(lo), first(hi)));
+  }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    return {_mm256_blendv_pd(other.v, _mm256_maskload_pd(p, _mm256_castpd_si256(m)), m)};
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    int four;
+    memcpy(&four, p, 4);
+    return _mm_cvtsi32_si128(four);
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[4] = {};
+    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm256_castsi256_pd(_mm256_cvtepi8_epi64(_mm_cmpeq_epi8(a, b)));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i words = _mm256_cvttpd_epi32(v), halves = _mm_packs_epi32(words, words);
+    const int four = _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+    memcpy(p, &four, 4);
+  }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
   double sum() const {
@@ -87,20 +148,24 @@ inline Vec<double> add(Vec<double> a, Vec<double> b) { return {_mm256_add_pd(a.v
 inline Vec<double> sub(Vec<double> a, Vec<double> b) { return {_mm256_sub_pd(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {_mm256_mul_pd(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {_mm256_div_pd(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) {
-  return _mm256_cmp_pd(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  const __m256d number = _mm256_cmp_pd(v.v, v.v, _CMP_ORD_Q);
+  return _mm256_and_pd(number, _mm256_cmp_pd(v.v, best.v, _CMP_NGT_UQ));
 }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) {
-  return _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  return _mm256_or_pd(gt(a, b), _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  const __m256d nan = _mm256_cmp_pd(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm256_blendv_pd(_mm256_max_pd(v.v, best.v), v.v, nan)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {_mm256_blendv_pd(no.v, yes.v, m)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  return {_mm256_add_pd(a.v, _mm256_and_pd(m, b.v))};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
@@ -127,6 +192,24 @@ inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
 }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)};
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int Bytes>
+inline __m256i slide_bytes(__m256i a, __m256i b) {
+  const __m256i middle = _mm256_permute2x128_si256(a, b, 0x21);
+  if constexpr (Bytes < 16) return _mm256_alignr_epi8(middle, a, Bytes);
+  return _mm256_alignr_epi8(b, middle, Bytes % 16);
+}
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  const __m256i low = _mm256_castps_si256(a.v), high = _mm256_castps_si256(b.v);
+  return {_mm256_castsi256_ps(slide_bytes<4 * By>(low, high))};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  const __m256i low = _mm256_castpd_si256(a.v), high = _mm256_castpd_si256(b.v);
+  return {_mm256_castsi256_pd(slide_bytes<8 * By>(low, high))};
 }
 
 // The reverse: a and b lane by lane in turn, in two vectors.

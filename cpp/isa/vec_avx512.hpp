@@ -2,9 +2,9 @@
 #pragma once
 #include <immintrin.h>
 #include <stddef.h>
+#include <stdint.h>
 
 namespace {
-
 
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
@@ -25,6 +25,25 @@ struct Vec<float> {
   static Vec load_range(const float* p, int lo, int hi) {
     return {_mm512_maskz_loadu_ps(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    return {_mm512_mask_loadu_ps(other.v, m, p)};
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) { return _mm_maskz_loadu_epi8(first(n), p); }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return _mm_cmpeq_epi8_mask(a, b);
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
   float sum() const { return _mm512_reduce_add_ps(v); }
@@ -36,20 +55,24 @@ inline Vec<float> add(Vec<float> a, Vec<float> b) { return {_mm512_add_ps(a.v, b
 inline Vec<float> sub(Vec<float> a, Vec<float> b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {_mm512_div_ps(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  const Vec<float>::Mask number = _mm512_cmp_ps_mask(v.v, v.v, _CMP_ORD_Q);
+  return _mm512_mask_cmp_ps_mask(number, v.v, best.v, _CMP_NGT_UQ);
 }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) {
-  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return static_cast<__mmask16>(gt(a, b) | _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  const Vec<float>::Mask nan = _mm512_cmp_ps_mask(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm512_mask_mov_ps(_mm512_max_ps(v.v, best.v), nan, v.v)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {_mm512_mask_blend_ps(m, no.v, yes.v)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  return {_mm512_mask_add_ps(a.v, m, a.v, b.v)};
 }
 
 template <>
@@ -65,6 +88,25 @@ struct Vec<double> {
   static Vec load_range(const double* p, int lo, int hi) {
     return {_mm512_maskz_loadu_pd(static_cast<Mask>(first(hi) & ~first(lo)), p)};
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    return {_mm512_mask_loadu_pd(other.v, m, p)};
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = __m128i;
+  static Bytes load_bytes(const uint8_t* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) { return _mm_maskz_loadu_epi8(first(n), p); }
+  static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
+  static Mask equal(Bytes a, Bytes b) {
+    return static_cast<Mask>(_mm_cmpeq_epi8_mask(a, b));
+  }
+  void store_bytes(uint8_t* p) const {
+    const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+  }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), v); }
   double sum() const { return _mm512_reduce_add_pd(v); }
@@ -76,20 +118,24 @@ inline Vec<double> add(Vec<double> a, Vec<double> b) { return {_mm512_add_pd(a.v
 inline Vec<double> sub(Vec<double> a, Vec<double> b) { return {_mm512_sub_pd(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {_mm512_mul_pd(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {_mm512_div_pd(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ);
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  const Vec<double>::Mask number = _mm512_cmp_pd_mask(v.v, v.v, _CMP_ORD_Q);
+  return _mm512_mask_cmp_pd_mask(number, v.v, best.v, _CMP_NGT_UQ);
 }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) {
-  return _mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ);
-}
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  return static_cast<__mmask8>(gt(a, b) | _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q));
+// Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  const Vec<double>::Mask nan = _mm512_cmp_pd_mask(v.v, v.v, _CMP_UNORD_Q);
+  return {_mm512_mask_mov_pd(_mm512_max_pd(v.v, best.v), nan, v.v)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
 }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {_mm512_mask_blend_pd(m, no.v, yes.v)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  return {_mm512_mask_add_pd(a.v, m, a.v, b.v)};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
@@ -118,6 +164,18 @@ inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) {
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   const __m512i i = _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1);
   return {_mm512_permutex2var_pd(a.v, i, b.v)};
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  const __m512i low = _mm512_castps_si512(a.v), high = _mm512_castps_si512(b.v);
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(high, low, By))};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  const __m512i low = _mm512_castpd_si512(a.v), high = _mm512_castpd_si512(b.v);
+  return {_mm512_castsi512_pd(_mm512_alignr_epi64(high, low, By))};
 }
 
 // The reverse: a and b lane by lane in turn, in two vectors.

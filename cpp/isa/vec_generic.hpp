@@ -51,6 +51,40 @@ struct Vec {
     for (int i = lo; i < hi && i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    Mask m;
+    for (int i = 0; i < lanes; ++i) m.on[i] = i >= lo && i < hi;
+    return m;
+  }
+  static Vec load_or(Mask m, const T* p, Vec other) {
+    for (int i = 0; i < lanes; ++i)
+      if (m.on[i]) other.v[i] = p[i];
+    return other;
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  struct Bytes {
+    uint8_t of[32 / sizeof(T)];
+  };
+  static Bytes load_bytes(const uint8_t* p) { return load_bytes_n(p, lanes); }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    Bytes b{};
+    for (int i = 0; i < n && i < lanes; ++i) b.of[i] = p[i];
+    return b;
+  }
+  static Bytes set_bytes(uint8_t value) {
+    Bytes b;
+    for (int i = 0; i < lanes; ++i) b.of[i] = value;
+    return b;
+  }
+  static Mask equal(Bytes a, Bytes b) {
+    Mask m;
+    for (int i = 0; i < lanes; ++i) m.on[i] = a.of[i] == b.of[i];
+    return m;
+  }
+  void store_bytes(uint8_t* p) const {
+    for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
+  }
   void store(T* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = v[i];
   }
@@ -91,23 +125,19 @@ inline Vec<T> div(Vec<T> a, Vec<T> b) {
   for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] /= b.v[i];
   return a;
 }
+// Where `best` stays the maximum: v is neither greater nor a NaN.
 template <class T>
-inline typename Vec<T>::Mask gt(Vec<T> a, Vec<T> b) {
+inline typename Vec<T>::Mask stays(Vec<T> best, Vec<T> v) {
   typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = a.v[i] > b.v[i];
+  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = !(v.v[i] > best.v[i]) & (v.v[i] == v.v[i]);
   return m;
 }
+// Likewise the maximum. Where the operands are equal `best` is kept.
 template <class T>
-inline typename Vec<T>::Mask eq(Vec<T> a, Vec<T> b) {
-  typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = a.v[i] == b.v[i];
-  return m;
-}
-template <class T>
-inline typename Vec<T>::Mask gt_or_nan(Vec<T> a, Vec<T> b) {
-  typename Vec<T>::Mask m;
-  for (int i = 0; i < Vec<T>::lanes; ++i) m.on[i] = (a.v[i] > b.v[i]) | (a.v[i] != a.v[i]);
-  return m;
+inline Vec<T> max_or_nan(Vec<T> best, Vec<T> v) {
+  for (int i = 0; i < Vec<T>::lanes; ++i)
+    best.v[i] = (!(v.v[i] > best.v[i]) & (v.v[i] == v.v[i])) ? best.v[i] : v.v[i];
+  return best;
 }
 template <class T>
 inline typename Vec<T>::Mask le(Vec<T> a, Vec<T> b) {
@@ -119,6 +149,11 @@ template <class T>
 inline Vec<T> select(typename Vec<T>::Mask m, Vec<T> yes, Vec<T> no) {
   for (int i = 0; i < Vec<T>::lanes; ++i) no.v[i] = m.on[i] ? yes.v[i] : no.v[i];
   return no;
+}
+template <class T>
+inline Vec<T> add_where(typename Vec<T>::Mask m, Vec<T> a, Vec<T> b) {
+  for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] += m.on[i] ? b.v[i] : T(0);
+  return a;
 }
 
 // Nothing to hold: the compiler decides where these arrays live.
@@ -142,6 +177,15 @@ inline Vec<T> odd_lanes(Vec<T> a, Vec<T> b) {
     r.v[i] = a.v[2 * i + 1];
     r.v[i + Vec<T>::lanes / 2] = b.v[2 * i + 1];
   }
+  return r;
+}
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By, class T>
+inline Vec<T> slide(Vec<T> a, Vec<T> b) {
+  Vec<T> r;
+  for (int i = 0; i < Vec<T>::lanes; ++i)
+    r.v[i] = i + By < Vec<T>::lanes ? a.v[i + By] : b.v[i + By - Vec<T>::lanes];
   return r;
 }
 

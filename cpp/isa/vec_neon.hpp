@@ -2,6 +2,8 @@
 #pragma once
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 namespace {
 
@@ -33,6 +35,44 @@ struct Vec<float> {
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    uint32_t on[4];
+    for (int i = 0; i < 4; ++i) on[i] = i >= lo && i < hi ? ~uint32_t(0) : 0;
+    return vld1q_u32(on);
+  }
+  static Vec load_or(Mask m, const float* p, Vec other) {
+    uint32_t on[4];
+    vst1q_u32(on, m);
+    float t[4];
+    other.store(t);
+    for (int i = 0; i < 4; ++i)
+      if (on[i]) t[i] = p[i];
+    return load(t);
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  using Bytes = uint8x8_t;
+  static Bytes load_bytes(const uint8_t* p) {
+    uint32_t four;
+    memcpy(&four, p, 4);
+    return vcreate_u8(four);
+  }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    uint8_t bytes[4] = {};
+    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
+    return load_bytes(bytes);
+  }
+  static Bytes set_bytes(uint8_t value) { return vdup_n_u8(value); }
+  static Mask equal(Bytes a, Bytes b) {
+    const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(vceq_u8(a, b)));
+    return vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(halves)));
+  }
+  void store_bytes(uint8_t* p) const {
+    const uint16x4_t halves = vmovn_u32(vcvtq_u32_f32(v));
+    const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(p, &four, 4);
+  }
   void store(float* p) const { vst1q_f32(p, v); }
   void store_n(float* p, int n) const {
     float t[4];
@@ -48,14 +88,21 @@ inline Vec<float> add(Vec<float> a, Vec<float> b) { return {vaddq_f32(a.v, b.v)}
 inline Vec<float> sub(Vec<float> a, Vec<float> b) { return {vsubq_f32(a.v, b.v)}; }
 inline Vec<float> mul(Vec<float> a, Vec<float> b) { return {vmulq_f32(a.v, b.v)}; }
 inline Vec<float> div(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
-inline Vec<float>::Mask gt(Vec<float> a, Vec<float> b) { return vcgtq_f32(a.v, b.v); }
-inline Vec<float>::Mask eq(Vec<float> a, Vec<float> b) { return vceqq_f32(a.v, b.v); }
-inline Vec<float>::Mask gt_or_nan(Vec<float> a, Vec<float> b) {
-  return vorrq_u32(vcgtq_f32(a.v, b.v), vmvnq_u32(vceqq_f32(a.v, a.v)));
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
+  return vbicq_u32(vceqq_f32(v.v, v.v), vcgtq_f32(v.v, best.v));
+}
+// Likewise the maximum. Where the operands are equal `best` is kept.
+inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
+  return {vbslq_f32(stays(best, v), best.v, v.v)};
 }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) { return vcleq_f32(a.v, b.v); }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {vbslq_f32(m, yes.v, no.v)};
+}
+inline Vec<float> add_where(Vec<float>::Mask m, Vec<float> a, Vec<float> b) {
+  const uint32x4_t on = vandq_u32(m, vreinterpretq_u32_f32(b.v));
+  return {vaddq_f32(a.v, vreinterpretq_f32_u32(on))};
 }
 
 template <>
@@ -74,6 +121,40 @@ struct Vec<double> {
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
   }
+  // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
+  static Mask range(int lo, int hi) {
+    uint64_t on[2];
+    for (int i = 0; i < 2; ++i) on[i] = i >= lo && i < hi ? ~uint64_t(0) : 0;
+    return vld1q_u64(on);
+  }
+  static Vec load_or(Mask m, const double* p, Vec other) {
+    uint64_t on[2];
+    vst1q_u64(on, m);
+    double t[2];
+    other.store(t);
+    for (int i = 0; i < 2; ++i)
+      if (on[i]) t[i] = p[i];
+    return load(t);
+  }
+  // Bytes, one a lane: of memory, one value, and numbers from 0 to 255.
+  struct Bytes {
+    uint8_t of[2];
+  };
+  static Bytes load_bytes(const uint8_t* p) { return {{p[0], p[1]}}; }
+  static Bytes load_bytes_n(const uint8_t* p, int n) {
+    Bytes b{};
+    for (int i = 0; i < n && i < 2; ++i) b.of[i] = p[i];
+    return b;
+  }
+  static Bytes set_bytes(uint8_t value) { return {{value, value}}; }
+  static Mask equal(Bytes a, Bytes b) {
+    const uint64_t on[2] = {a.of[0] == b.of[0] ? ~0ull : 0ull, a.of[1] == b.of[1] ? ~0ull : 0ull};
+    return vld1q_u64(on);
+  }
+  void store_bytes(uint8_t* p) const {
+    p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
+    p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
+  }
   void store(double* p) const { vst1q_f64(p, v); }
   void store_n(double* p, int n) const {
     double t[2];
@@ -89,15 +170,21 @@ inline Vec<double> add(Vec<double> a, Vec<double> b) { return {vaddq_f64(a.v, b.
 inline Vec<double> sub(Vec<double> a, Vec<double> b) { return {vsubq_f64(a.v, b.v)}; }
 inline Vec<double> mul(Vec<double> a, Vec<double> b) { return {vmulq_f64(a.v, b.v)}; }
 inline Vec<double> div(Vec<double> a, Vec<double> b) { return {vdivq_f64(a.v, b.v)}; }
-inline Vec<double>::Mask gt(Vec<double> a, Vec<double> b) { return vcgtq_f64(a.v, b.v); }
-inline Vec<double>::Mask eq(Vec<double> a, Vec<double> b) { return vceqq_f64(a.v, b.v); }
-inline Vec<double>::Mask gt_or_nan(Vec<double> a, Vec<double> b) {
-  const uint64x2_t number = vceqq_f64(a.v, a.v);
-  return vorrq_u64(vcgtq_f64(a.v, b.v), veorq_u64(number, vdupq_n_u64(~0ull)));
+// Where `best` stays the maximum: v is neither greater nor a NaN.
+inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
+  return vbicq_u64(vceqq_f64(v.v, v.v), vcgtq_f64(v.v, best.v));
+}
+// Likewise the maximum. Where the operands are equal `best` is kept.
+inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
+  return {vbslq_f64(stays(best, v), best.v, v.v)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) { return vcleq_f64(a.v, b.v); }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {
   return {vbslq_f64(m, yes.v, no.v)};
+}
+inline Vec<double> add_where(Vec<double>::Mask m, Vec<double> a, Vec<double> b) {
+  const uint64x2_t on = vandq_u64(m, vreinterpretq_u64_f64(b.v));
+  return {vaddq_f64(a.v, vreinterpretq_f64_u64(on))};
 }
 
 // Holds a value in a register: compilers otherwise repeat a load in every product that uses it.
@@ -115,6 +202,16 @@ inline Vec<float> even_lanes(Vec<float> a, Vec<float> b) { return {vuzp1q_f32(a.
 inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) { return {vuzp2q_f32(a.v, b.v)}; }
 inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) { return {vuzp1q_f64(a.v, b.v)}; }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) { return {vuzp2q_f64(a.v, b.v)}; }
+
+// Lanes of the pair a, b from lane By of a on.
+template <int By>
+inline Vec<float> slide(Vec<float> a, Vec<float> b) {
+  return {vextq_f32(a.v, b.v, By)};
+}
+template <int By>
+inline Vec<double> slide(Vec<double> a, Vec<double> b) {
+  return {vextq_f64(a.v, b.v, By)};
+}
 
 // The reverse: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {

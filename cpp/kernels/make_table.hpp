@@ -5,8 +5,10 @@
 #include "kernels/depthwise.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
+#include "kernels/max_gather.hpp"
 #include "kernels/max_pool.hpp"
 #include "kernels/pad.hpp"
+#include "kernels/pool_direct.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
 #include "kernels/winograd.hpp"
@@ -35,6 +37,29 @@ constexpr WinogradKernels<T> make_winograd() {
           &winograd_weight<T, M>, &winograd_filter<T, M>};
 }
 
+template <class T, int Form, int K, int Step>
+constexpr void fill_direct(PoolKernels<T>& k) {
+  k.max_forward_direct[Form] = &pool_direct<T, MaxValues, K, Step>;
+  k.max_offsets_direct[Form] = &pool_direct<T, MaxPositions, K, Step>;
+  k.avg_forward_direct[Form] = &pool_direct<T, Means, K, Step>;
+  k.max_gather[Form] = &max_gather<T, K, Step>;
+}
+
+template <class T>
+constexpr PoolKernels<T> pool_kernels() {
+  PoolKernels<T> k{};
+  k.max_forward = &max_forward<T>;
+  k.max_offsets = &max_offsets<T>;
+  k.avg_forward = &avg_forward<T>;
+  k.avg_backward = &avg_backward<T>;
+  k.plane_means = &plane_means<T>;
+  k.plane_fill = &plane_fill<T>;
+  fill_direct<T, 0, 2, 2>(k);
+  fill_direct<T, 1, 3, 1>(k);
+  fill_direct<T, 2, 3, 2>(k);
+  return k;
+}
+
 template <class T>
 constexpr Kernels<T> make_kernels() {
   Kernels<T> k{};
@@ -52,8 +77,7 @@ constexpr Kernels<T> make_kernels() {
   k.fma_chains = &fma_chains<T>;
   k.winograd[0] = make_winograd<T, 2>();
   k.winograd[1] = make_winograd<T, 4>();
-  k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
-            &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
+  k.pool = pool_kernels<T>();
   k.elementwise = {&relu<T>, &relu_backward<T>};
   return k;
 }

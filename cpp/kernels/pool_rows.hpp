@@ -52,10 +52,9 @@ void fill_values(T* out, int64_t count, T value) {
 }
 
 struct MaxOf {
-  // A NaN is taken over anything, and what is not greater than a NaN leaves it.
   template <class T>
   static Vec<T> join(Vec<T> a, Vec<T> b) {
-    return select(gt_or_nan(b, a), b, a);
+    return max_or_nan(a, b);
   }
 };
 struct SumOf {
@@ -163,28 +162,20 @@ void pool_forward(const PoolArgs<T>& a, const F& finish) {
   }
 }
 
-// Writes the elements that even and odd columns in turn get: f(x) sets the vectors for columns
-// 2 * x, 2 * x + 2, ... and 2 * x + 1, 2 * x + 3, ...
-template <class T, class F>
-void merge_two(int64_t width, T* out, const F& f) {
+// Elements of even and odd columns in turn, `left` of them or as many as there are.
+template <class T>
+inline void store_merged(Vec<T> even, Vec<T> odd, T* out, int64_t left) {
   constexpr int lanes = Vec<T>::lanes;
-  Vec<T> even, odd, low, high;
-  int64_t x = 0;
-  for (; x + 2 * lanes <= width; x += 2 * lanes) {
-    f(x / 2, even, odd);
-    interleave(even, odd, low, high);
-    low.store(out + x);
-    high.store(out + x + lanes);
-  }
-  if (x == width) return;
-  f(x / 2, even, odd);
+  Vec<T> low, high;
   interleave(even, odd, low, high);
-  const int left = static_cast<int>(width - x);
-  if (left < lanes) {
-    low.store_n(out + x, left);
+  if (left >= 2 * lanes) {
+    low.store(out);
+    high.store(out + lanes);
+  } else if (left < lanes) {
+    low.store_n(out, static_cast<int>(left));
   } else {
-    low.store(out + x);
-    high.store_n(out + x + lanes, left - lanes);
+    low.store(out);
+    high.store_n(out + lanes, static_cast<int>(left) - lanes);
   }
 }
 
@@ -203,10 +194,9 @@ void spread_row(const PoolArgs<T>& a, T* parts, T* out, const F& sum) {
   if (step == 2 && c.parts == 2) {
     const bool swapped = c.part[0].column != 0;
     const PoolPart &first = c.part[swapped], &second = c.part[!swapped];
-    merge_two<T>(width, out, [&](int64_t x, Vec<T>& even, Vec<T>& odd) {
-      even = sum(first, first.element + x);
-      odd = sum(second, second.element + x);
-    });
+    for (int64_t x = 0; 2 * x < width; x += Vec<T>::lanes)
+      store_merged(sum(first, first.element + x), sum(second, second.element + x), out + 2 * x,
+                   width - 2 * x);
     return;
   }
   // Columns that no tap reaches belong to no part.

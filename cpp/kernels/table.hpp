@@ -125,11 +125,21 @@ struct PoolArgs {
   T* scratch;
 };
 
+constexpr int pool_strip_bytes = 256;  // scratch of a direct kernel for each vector of windows
+
+// Windows with kernels of their own, which need no PoolColumns: 2x2 stride 2, 3x3 stride 1 and 3x3
+// stride 2, padded by 1 at most, not dilated.
+constexpr int direct_pools = 3;
+
 template <class T>
 struct PoolKernels {
   void (*max_forward)(const PoolArgs<T>&);
   void (*max_offsets)(const PoolArgs<T>&);
   void (*avg_forward)(const PoolArgs<T>&);
+  void (*max_forward_direct[direct_pools])(const PoolArgs<T>&);
+  void (*max_offsets_direct[direct_pools])(const PoolArgs<T>&);
+  void (*avg_forward_direct[direct_pools])(const PoolArgs<T>&);
+  void (*max_gather[direct_pools])(const PoolArgs<T>&);
   void (*avg_backward)(const PoolArgs<T>&);
   // out[p] = sum of plane p / divisor, and its reverse: every element of plane p = in[p] / divisor.
   void (*plane_means)(const T* in, int64_t planes, int64_t count, T divisor, T* out);

@@ -82,36 +82,22 @@ void backward_plain(const PoolProblem& p, AvgRule rule, const T* grad, T* out) {
 }
 
 template <class T>
-PoolArgs<T> arguments(const PoolProblem& p, const ColumnTables& tables, const Divisors<T>& d) {
+PoolArgs<T> arguments(const PoolProblem& p, const Divisors<T>& d) {
   PoolArgs<T> a{};
   a.problem = &p;
-  a.columns = &tables.columns();
   a.column_value = d.column.data();
   a.row_value = d.row.data();
   a.fill = T(0);
   return a;
 }
 
-}  // namespace
-
-template <class T>
-void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
-  const PoolKernels<T>& kernels = kernels_of<T>(current_isa()).pool;
+// Calls kernel(arguments) for every task; `shared` is what they have in common.
+template <class T, class Kernel>
+void run_forward(const PoolProblem& p, const T* x, T* out, std::size_t scratch,
+                 const PoolArgs<T>& shared, Kernel kernel) {
   const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
-  const double bytes = traffic(p, sizeof(T));
-  if (is_global(p)) {
-    const T divisor = global_divisor<T>(p, rule);
-    return for_blocks(p, 1, bytes, [&](int64_t plane, int64_t planes, int64_t, int64_t) {
-      kernels.plane_means(x + plane * in_plane, planes, in_plane, divisor, out + plane);
-    });
-  }
-  if (!rows_fit(p)) return forward_plain(p, rule, x, out);
-  const ColumnTables tables(p, false);
-  const Divisors<T> divisors(p, rule);
-  const PoolArgs<T> shared = arguments(p, tables, divisors);
-  const PoolColumns& c = tables.columns();
-  const auto scratch = static_cast<std::size_t>(c.parts * c.part_size + p.input[1] + pool_slack);
-  const double work = bytes + outputs(p) * static_cast<double>(p.kernel[0] + p.kernel[1]) / 4;
+  const double taps = static_cast<double>(p.kernel[0] + p.kernel[1]);
+  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
   for_blocks(p, p.output[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
     PoolArgs<T> a = shared;
     a.in = x + plane * in_plane;
@@ -119,9 +105,35 @@ void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
     a.planes = planes;
     a.row = row;
     a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(scratch * sizeof(T)));
-    kernels.avg_forward(a);
+    a.scratch = static_cast<T*>(task_scratch(scratch));
+    kernel(a);
   });
+}
+
+}  // namespace
+
+template <class T>
+void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
+  const PoolKernels<T>& kernels = kernels_of<T>(current_isa()).pool;
+  if (is_global(p)) {
+    const int64_t in_plane = p.input[0] * p.input[1];
+    const double bytes = traffic(p, sizeof(T));
+    const T divisor = global_divisor<T>(p, rule);
+    return for_blocks(p, 1, bytes, [&](int64_t plane, int64_t planes, int64_t, int64_t) {
+      kernels.plane_means(x + plane * in_plane, planes, in_plane, divisor, out + plane);
+    });
+  }
+  if (!rows_fit(p)) return forward_plain(p, rule, x, out);
+  const Divisors<T> divisors(p, rule);
+  PoolArgs<T> shared = arguments(p, divisors);
+  const int form = direct_form(p);
+  if (form >= 0)
+    return run_forward(p, x, out, direct_scratch(p), shared, kernels.avg_forward_direct[form]);
+  const ColumnTables tables(p, false);
+  const PoolColumns& c = tables.columns();
+  shared.columns = &c;
+  const auto scratch = static_cast<std::size_t>(c.parts * c.part_size + p.input[1] + pool_slack);
+  run_forward(p, x, out, scratch * sizeof(T), shared, kernels.avg_forward);
 }
 
 template <class T>
@@ -138,8 +150,9 @@ void avg_pool_backward(const PoolProblem& p, AvgRule rule, const T* grad, T* out
   if (!rows_fit(p)) return backward_plain(p, rule, grad, out);
   const ColumnTables tables(p, true);
   const Divisors<T> divisors(p, rule);
-  const PoolArgs<T> shared = arguments(p, tables, divisors);
+  PoolArgs<T> shared = arguments(p, divisors);
   const PoolColumns& c = tables.columns();
+  shared.columns = &c;
   const auto scratch = static_cast<std::size_t>(c.grad_size + c.parts * c.part_size);
   const double work = bytes + outputs(p) * static_cast<double>(p.kernel[0] + p.kernel[1]) / 4;
   for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {

@@ -84,8 +84,7 @@ void add_row(const int32_t* delta, const uint8_t* tap, const T* grad, int64_t co
   for (int64_t i = 0; i < count; ++i, window += step) window[delta[tap[i]]] += grad[i];
 }
 
-// One plane, window by window: one addition each. Gathering instead, every tap compared in vectors,
-// took 1 to 5 times as long (2x2 stride 2 on 224x224 the least, 3x3 stride 3 the most).
+// One plane, window by window: one addition each.
 template <class T>
 void scatter_plane(const PoolProblem& p, const TapTable& taps, const T* grad,
                    const uint8_t* offsets, T* image) {
@@ -132,44 +131,79 @@ std::vector<T> first_columns(const PoolProblem& p) {
 }
 
 template <class T>
-int64_t forward_scratch(const PoolProblem& p, const PoolColumns& c, bool positions) {
+std::size_t forward_scratch(const PoolProblem& p, const PoolColumns& c, bool positions) {
   const int64_t row = c.parts * c.part_size;
-  return positions ? c.ring * row + p.output[1] + pool_slack : row + p.input[1] + pool_slack;
+  const int64_t elements = positions ? c.ring * row : row + p.input[1] + pool_slack;
+  return static_cast<std::size_t>(elements) * sizeof(T);
+}
+
+// Calls kernel(arguments) for every task; `shared` is what they have in common.
+template <class T, class Kernel>
+void run_forward(const PoolProblem& p, const T* x, T* out, uint8_t* offsets, std::size_t scratch,
+                 PoolArgs<T> shared, Kernel kernel) {
+  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
+  const double taps = static_cast<double>(offsets ? p.kernel[0] * p.kernel[1]
+                                                  : p.kernel[0] + p.kernel[1]);
+  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
+  shared.problem = &p;
+  shared.fill = -std::numeric_limits<T>::infinity();
+  for_blocks(p, p.output[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
+    PoolArgs<T> a = shared;
+    a.in = x + plane * in_plane;
+    a.out = out + plane * out_plane;
+    a.offsets = offsets ? offsets + plane * out_plane : nullptr;
+    a.planes = planes;
+    a.row = row;
+    a.rows = rows;
+    a.scratch = static_cast<T*>(task_scratch(scratch));
+    kernel(a);
+  });
+}
+
+template <class T>
+void gather_planes(const PoolProblem& p, const T* grad, uint8_t* offsets, int form, T* out) {
+  const auto kernel = kernels_of<T>(current_isa()).pool.max_gather[form];
+  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
+  const double work = traffic(p, sizeof(T));
+  for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
+    PoolArgs<T> a{};
+    a.problem = &p;
+    a.in = grad + plane * out_plane;
+    a.offsets = offsets + plane * out_plane;
+    a.out = out + plane * in_plane;
+    a.planes = planes;
+    a.row = row;
+    a.rows = rows;
+    a.scratch = static_cast<T*>(task_scratch(static_cast<std::size_t>(p.output[1])));
+    kernel(a);
+  });
 }
 
 }  // namespace
 
 template <class T>
 void max_pool_forward(const PoolProblem& p, const T* x, T* out, WindowOffsets offsets) {
-  if (offsets.words || !rows_fit(p)) return forward_plain(p, x, out, offsets);
   const PoolKernels<T>& kernels = kernels_of<T>(current_isa()).pool;
-  const ColumnTables tables(p, false);
   const bool positions = offsets.bytes != nullptr;
+  const int form = direct_form(p);
+  if (form >= 0) {
+    const auto kernel = (positions ? kernels.max_offsets_direct : kernels.max_forward_direct)[form];
+    return run_forward(p, x, out, offsets.bytes, direct_scratch(p), PoolArgs<T>{}, kernel);
+  }
+  if (offsets.words || !rows_fit(p)) return forward_plain(p, x, out, offsets);
+  const ColumnTables tables(p, false);
   const std::vector<T> first = positions ? first_columns<T>(p) : std::vector<T>();
-  const double taps = static_cast<double>(positions ? p.kernel[0] * p.kernel[1]
-                                                    : p.kernel[0] + p.kernel[1]);
-  const int64_t scratch = forward_scratch<T>(p, tables.columns(), positions);
-  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
-  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
-  for_blocks(p, p.output[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
-    PoolArgs<T> a{};
-    a.problem = &p;
-    a.columns = &tables.columns();
-    a.in = x + plane * in_plane;
-    a.out = out + plane * out_plane;
-    a.offsets = positions ? offsets.bytes + plane * out_plane : nullptr;
-    a.column_value = first.data();
-    a.fill = -std::numeric_limits<T>::infinity();
-    a.planes = planes;
-    a.row = row;
-    a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(static_cast<std::size_t>(scratch) * sizeof(T)));
-    (positions ? kernels.max_offsets : kernels.max_forward)(a);
-  });
+  PoolArgs<T> shared{};
+  shared.columns = &tables.columns();
+  shared.column_value = first.data();
+  run_forward(p, x, out, offsets.bytes, forward_scratch<T>(p, tables.columns(), positions), shared,
+              positions ? kernels.max_offsets : kernels.max_forward);
 }
 
 template <class T>
 void max_pool_backward(const PoolProblem& p, const T* grad, WindowOffsets offsets, T* out) {
+  const int form = direct_form(p);
+  if (form >= 0) return gather_planes(p, grad, offsets.bytes, form, out);
   const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
   if (offsets.words) {
     return parallel_for(p.planes, traffic(p, sizeof(T)), [&](int64_t plane) {

@@ -20,6 +20,16 @@ bool rows_fit(const PoolProblem& p) {
   return reach <= 4.0 * static_cast<double>(p.input[1]) + 1024.0;
 }
 
+int direct_form(const PoolProblem& p) {
+  const int64_t kernel = p.kernel[0], stride = p.stride[0];
+  for (int axis = 0; axis < 2; ++axis) {
+    const bool alike = p.kernel[axis] == kernel && p.stride[axis] == stride;
+    if (!alike || p.dilation[axis] != 1 || p.pad_lo[axis] > 1) return -1;
+  }
+  if (kernel == 2 && stride == 2) return 0;
+  return kernel == 3 && stride <= 2 ? static_cast<int>(stride) : -1;
+}
+
 ColumnTables::ColumnTables(const PoolProblem& p, bool backward) {
   const int64_t step = p.stride[1], taps = p.kernel[1];
   PoolColumns& c = columns_;

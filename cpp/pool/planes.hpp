@@ -30,6 +30,14 @@ class ColumnTables {
 // the plain loops, whose cost is that of the elements inside.
 bool rows_fit(const PoolProblem& problem);
 
+// The place of these windows among the direct kernels of PoolKernels, or -1.
+int direct_form(const PoolProblem& problem);
+
+// Scratch of the direct forward kernels; no vector is shorter than 2 elements.
+inline std::size_t direct_scratch(const PoolProblem& p) {
+  return static_cast<std::size_t>((p.output[1] + 1) / 2) * pool_strip_bytes;
+}
+
 // The part of a window that lies inside the image, along one axis.
 struct Span {
   int64_t first_tap, begin, end, step;  // begin, begin + step, ... below end

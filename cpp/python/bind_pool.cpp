@@ -83,9 +83,8 @@ void typed(ElementType type, const void* in, void* out, const F& f) {
   }
 }
 
-void max_forward(const py::tuple& sizes, const py::array& x, py::array& out,
+void max_forward(const PoolProblem& p, const py::array& x, py::array& out,
                  const py::object& offsets) {
-  const PoolProblem p = problem_of(sizes);
   const ElementType type = element_type(x, "x");
   WindowOffsets where{};
   if (!offsets.is_none()) where = offsets_of(p, py::cast<py::array>(offsets), true);
@@ -93,8 +92,7 @@ void max_forward(const py::tuple& sizes, const py::array& x, py::array& out,
         [&](auto* from, auto* to) { max_pool_forward(p, from, to, where); });
 }
 
-void max_indices(const py::tuple& sizes, const py::array& offsets, py::array& indices) {
-  const PoolProblem p = problem_of(sizes);
+void max_indices(const PoolProblem& p, const py::array& offsets, py::array& indices) {
   const WindowOffsets where = offsets_of(p, offsets, false);
   if (!py::isinstance<py::array_t<int64_t, py::array::c_style>>(indices) ||
       indices.size() != window_count(p))
@@ -104,9 +102,8 @@ void max_indices(const py::tuple& sizes, const py::array& offsets, py::array& in
   max_pool_indices(p, where, to);
 }
 
-void max_backward(const py::tuple& sizes, const py::array& grad, const py::array& offsets,
+void max_backward(const PoolProblem& p, const py::array& grad, const py::array& offsets,
                   py::array& out) {
-  const PoolProblem p = problem_of(sizes);
   const ElementType type = element_type(grad, "grad");
   const WindowOffsets where = offsets_of(p, offsets, false);
   typed(type, read(grad, type, window_count(p), "grad"),
@@ -114,25 +111,23 @@ void max_backward(const py::tuple& sizes, const py::array& grad, const py::array
         [&](auto* from, auto* to) { max_pool_backward(p, from, where, to); });
 }
 
-PoolProblem undilated(const py::tuple& sizes) {
-  const PoolProblem p = problem_of(sizes);
+void check_undilated(const PoolProblem& p) {
   if (p.dilation[0] != 1 || p.dilation[1] != 1)
-    throw std::invalid_argument("sizes: average pooling has no dilation");
-  return p;
+    throw std::invalid_argument("problem: average pooling has no dilation");
 }
 
-void avg_forward(const py::tuple& sizes, const py::array& x, py::array& out,
+void avg_forward(const PoolProblem& p, const py::array& x, py::array& out,
                  bool count_include_pad, int64_t divisor) {
-  const PoolProblem p = undilated(sizes);
+  check_undilated(p);
   const ElementType type = element_type(x, "x");
   const AvgRule rule{count_include_pad, divisor};
   typed(type, read(x, type, image_elements(p), "x"), write(out, type, window_count(p), "out"),
         [&](auto* from, auto* to) { avg_pool_forward(p, rule, from, to); });
 }
 
-void avg_backward(const py::tuple& sizes, const py::array& grad, py::array& out,
+void avg_backward(const PoolProblem& p, const py::array& grad, py::array& out,
                   bool count_include_pad, int64_t divisor) {
-  const PoolProblem p = undilated(sizes);
+  check_undilated(p);
   const ElementType type = element_type(grad, "grad");
   const AvgRule rule{count_include_pad, divisor};
   typed(type, read(grad, type, window_count(p), "grad"),
@@ -145,13 +140,15 @@ void avg_backward(const py::tuple& sizes, const py::array& grad, py::array& out,
 
 void register_pool(py::module_& m) {
   using py::arg;
-  m.def("max_pool_forward", &pyconv::max_forward, arg("sizes"), arg("x"), arg("out"),
+  // Checked when it is made, so that calls need not.
+  py::class_<PoolProblem>(m, "PoolProblem").def(py::init(&pyconv::problem_of), arg("sizes"));
+  m.def("max_pool_forward", &pyconv::max_forward, arg("problem"), arg("x"), arg("out"),
         arg("offsets"));
-  m.def("max_pool_indices", &pyconv::max_indices, arg("sizes"), arg("offsets"), arg("indices"));
-  m.def("max_pool_backward", &pyconv::max_backward, arg("sizes"), arg("grad"), arg("offsets"),
+  m.def("max_pool_indices", &pyconv::max_indices, arg("problem"), arg("offsets"), arg("indices"));
+  m.def("max_pool_backward", &pyconv::max_backward, arg("problem"), arg("grad"), arg("offsets"),
         arg("out"));
-  m.def("avg_pool_forward", &pyconv::avg_forward, arg("sizes"), arg("x"), arg("out"),
+  m.def("avg_pool_forward", &pyconv::avg_forward, arg("problem"), arg("x"), arg("out"),
         arg("count_include_pad"), arg("divisor"));
-  m.def("avg_pool_backward", &pyconv::avg_backward, arg("sizes"), arg("grad"), arg("out"),
+  m.def("avg_pool_backward", &pyconv::avg_backward, arg("problem"), arg("grad"), arg("out"),
         arg("count_include_pad"), arg("divisor"));
 }

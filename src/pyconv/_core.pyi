@@ -82,20 +82,24 @@ def linear_weight(
 def bias_gradient(
     grad_output: Array, out: Array, images: int, channels: int, area: int, /
 ) -> None: ...
+
+class PoolProblem:
+    def __init__(self, sizes: tuple[int, ...]) -> None: ...
+
 def max_pool_forward(
-    sizes: tuple[int, ...], input: Array, out: Array, offsets: Bytes | None, /
+    problem: PoolProblem, input: Array, out: Array, offsets: Bytes | None, /
 ) -> None: ...
 def max_pool_indices(
-    sizes: tuple[int, ...], offsets: Bytes, indices: npt.NDArray[np.int64], /
+    problem: PoolProblem, offsets: Bytes, indices: npt.NDArray[np.int64], /
 ) -> None: ...
 def max_pool_backward(
-    sizes: tuple[int, ...], grad_output: Array, offsets: Bytes, out: Array, /
+    problem: PoolProblem, grad_output: Array, offsets: Bytes, out: Array, /
 ) -> None: ...
 def avg_pool_forward(
-    sizes: tuple[int, ...], input: Array, out: Array, count_include_pad: bool, divisor: int, /
+    problem: PoolProblem, input: Array, out: Array, count_include_pad: bool, divisor: int, /
 ) -> None: ...
 def avg_pool_backward(
-    sizes: tuple[int, ...],
+    problem: PoolProblem,
     grad_output: Array,
     out: Array,
     count_include_pad: bool,

@@ -8,10 +8,13 @@ from typing import Any
 from pyconv import _core
 from pyconv.shapes import ConvProblem
 
-__all__ = ["cached", "clear", "hyper_key", "plan_for"]
+__all__ = ["cached", "clear", "hyper_key", "lookup", "plan_for"]
 
 _LIMIT = 4096
 _entries: dict[Hashable, Any] = {}
+
+#: The entry of a key, or None.
+lookup = _entries.get
 
 
 def clear() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
-from pyconv.arrays.plans import cached, hyper_key
+from pyconv.arrays.plans import cached, hyper_key, lookup
 
 __all__ = [
     "avg_pool2d",
@@ -26,37 +26,75 @@ Size: TypeAlias = "int | tuple[int, int]"
 _BYTE_WINDOW = 256
 _WORD_WINDOW = 2**31 - 1
 
+_SIZES = "(N, C, H, W) or (C, H, W)"
+_INT = frozenset([int])
+_max_problem = shapes.max_pool_problem
+
 
 class _Plan(NamedTuple):
-    sizes: tuple[int, ...]
+    problem: _core.PoolProblem
     output: tuple[int, ...]
+    #: Of positions in windows, or None where no dtype holds them.
+    offsets: np.dtype[Any] | None
     window: int
 
 
-def _plan(make: Any, name: str, shape: tuple[int, ...], hyper: tuple[Any, ...]) -> _Plan:
-    """Return the sizes of a pooling; those of a call that has been made before come from a cache.
-
-    `hyper` is kernel_size, stride, padding, dilation if `make` takes one, ceil_mode.
-    """
-
-    def new() -> _Plan:
-        problem, _ = make(name, shape, *hyper)
-        return _Plan(problem.sizes, shapes.pool_out_shape(shape, problem), problem.window)
-
-    kernel, stride = hyper_key(hyper[0]), hyper[1]
-    stride = "kernel" if stride is None else hyper_key(stride)
-    rest = tuple(map(hyper_key, hyper[2:-1]))
-    if kernel is None or stride is None or None in rest or type(hyper[-1]) is not bool:
-        return new()
-    plan: _Plan = cached((make, shape, kernel, stride, rest, hyper[-1]), new)
-    return plan
+def _new_plan(make: Any, name: str, shape: tuple[int, ...], hyper: tuple[Any, ...]) -> _Plan:
+    problem, _ = make(name, shape, *hyper)
+    window = problem.window
+    offsets = np.dtype(np.uint8 if window <= _BYTE_WINDOW else np.int32)
+    return _Plan(
+        _core.PoolProblem(problem.sizes),
+        shapes.pool_out_shape(shape, problem),
+        offsets if window <= _WORD_WINDOW else None,
+        window,
+    )
 
 
-def _offsets_dtype(name: str, window: int) -> npt.DTypeLike:
-    if window > _WORD_WINDOW:
+def _avg_problem(
+    name: str, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: int, ceil: Any
+) -> Any:
+    return shapes.avg_pool_problem(name, shape, kernel, stride, padding, ceil)
+
+
+def _plan(
+    make: Any,
+    name: str,
+    shape: tuple[int, ...],
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: Any,
+) -> _Plan:
+    """Return the sizes of a pooling; those of a call made before come from a cache."""
+    # Of equal numbers not all are welcome: True and 1.0 are not.
+    if (
+        type(kernel) is int
+        and (stride is None or type(stride) is int)
+        and type(padding) is int
+        and type(dilation) is int
+        and type(ceil) is bool
+    ):
+        key: Any = (make, shape, kernel, stride, padding, dilation, ceil)
+        plan: _Plan | None = lookup(key)
+        if plan is not None:
+            return plan
+    else:
+        step = "kernel" if stride is None else hyper_key(stride)
+        keys = (hyper_key(kernel), step, hyper_key(padding), hyper_key(dilation))
+        key = (make, shape, *keys, ceil)
+        if None in keys or type(ceil) is not bool:
+            return _new_plan(make, name, shape, (kernel, stride, padding, dilation, ceil))
+    hyper = (kernel, stride, padding, dilation, ceil)
+    return cast(_Plan, cached(key, lambda: _new_plan(make, name, shape, hyper)))
+
+
+def _offsets_dtype(name: str, plan: _Plan) -> np.dtype[Any]:
+    if plan.offsets is None:
         expected = f"windows of at most {_WORD_WINDOW} elements where positions are asked for"
-        raise shapes.value_error(name, "kernel_size", expected, window)
-    return np.uint8 if window <= _BYTE_WINDOW else np.int32
+        raise shapes.value_error(name, "kernel_size", expected, plan.window)
+    return plan.offsets
 
 
 def max_pool2d(
@@ -105,19 +143,19 @@ def max_pool2d(
     contiguous run. Positions travel as window offsets of one byte beside the values.
     """
     x = prepare("max_pool2d", "input", input)
-    hyper = (kernel_size, stride, padding, dilation, ceil_mode)
-    plan = _plan(shapes.max_pool_problem, "max_pool2d", x.shape, hyper)
+    plan = _plan(_max_problem, "max_pool2d", x.shape,
+                 kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
     if type(return_indices) is not bool:
         return_indices = shapes.flag("max_pool2d", "return_indices", return_indices)
     if not return_indices:
         result = output("max_pool2d", out, plan.output, x.dtype, x)
-        _core.max_pool_forward(plan.sizes, x, result, None)
+        _core.max_pool_forward(plan.problem, x, result, None)
         return result
-    offsets = np.empty(plan.output, _offsets_dtype("max_pool2d", plan.window))
+    offsets = np.empty(plan.output, _offsets_dtype("max_pool2d", plan))
     result = output("max_pool2d", out, plan.output, x.dtype, x)
-    _core.max_pool_forward(plan.sizes, x, result, offsets)
+    _core.max_pool_forward(plan.problem, x, result, offsets)
     indices = np.empty(plan.output, np.int64)
-    _core.max_pool_indices(plan.sizes, offsets, indices)
+    _core.max_pool_indices(plan.problem, offsets, indices)
     return result, indices
 
 
@@ -137,24 +175,25 @@ def max_pool2d_with_offsets(
     """
     name = "max_pool2d_with_offsets"
     x = prepare(name, "input", input)
-    hyper = (kernel_size, stride, padding, dilation, ceil_mode)
-    plan = _plan(shapes.max_pool_problem, name, x.shape, hyper)
-    offsets = np.empty(plan.output, _offsets_dtype(name, plan.window))
+    plan = _plan(_max_problem, name, x.shape,
+                 kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
+    offsets = np.empty(plan.output, _offsets_dtype(name, plan))
     result: Array = np.empty(plan.output, x.dtype)
-    _core.max_pool_forward(plan.sizes, x, result, offsets)
+    _core.max_pool_forward(plan.problem, x, result, offsets)
     return result, offsets
 
 
 def _backward_plan(
-    make: Any, name: str, input_size: Any, hyper: tuple[Any, ...], grad: Array
+    make: Any, name: str, input_size: Any, grad: Array, *hyper: Any
 ) -> tuple[_Plan, tuple[int, ...]]:
     """Return the plan and the checked `input_size`; `grad` must have the shape of the output."""
-    size = shapes.size(name, "input_size", input_size, (3, 4), "(N, C, H, W) or (C, H, W)")
-    plan = _plan(make, name, size, hyper)
+    if type(input_size) is not tuple or not _INT.issuperset(map(type, input_size)):
+        input_size = shapes.size(name, "input_size", input_size, (3, 4), _SIZES)
+    plan = _plan(make, name, input_size, *hyper)
     if grad.shape != plan.output:
         expected = f"shape {plan.output}, that of the forward output"
         raise shapes.value_error(name, "grad_output", expected, f"shape {grad.shape}")
-    return plan, size
+    return plan, input_size
 
 
 def max_pool2d_backward(
@@ -195,9 +234,9 @@ def max_pool2d_backward(
     """
     name = "max_pool2d_backward"
     grad = prepare(name, "grad_output", grad_output)
-    hyper = (kernel_size, stride, padding, dilation, ceil_mode)
-    plan, size = _backward_plan(shapes.max_pool_problem, name, input_size, hyper, grad)
-    dtype = np.dtype(_offsets_dtype(name, plan.window))
+    plan, size = _backward_plan(_max_problem, name, input_size, grad,
+                                kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
+    dtype = _offsets_dtype(name, plan)
     if not isinstance(offsets, np.ndarray) or offsets.dtype != dtype:
         expected = f"the {dtype} offsets of max_pool2d_with_offsets"
         given = getattr(offsets, "dtype", type(offsets).__name__)
@@ -205,9 +244,9 @@ def max_pool2d_backward(
     if offsets.shape != plan.output:
         expected = f"shape {plan.output}, that of the forward output"
         raise shapes.value_error(name, "offsets", expected, f"shape {offsets.shape}")
-    places: Any = np.require(offsets, requirements=("C", "A"))
+    places: Any = offsets if offsets.flags.carray else np.require(offsets, None, ("C", "A"))
     result = output(name, out, size, grad.dtype, grad, places)
-    _core.max_pool_backward(plan.sizes, grad, places, result)
+    _core.max_pool_backward(plan.problem, grad, places, result)
     return result
 
 
@@ -246,15 +285,16 @@ def avg_pool2d(
         As :func:`max_pool2d`, and ValueError for a `divisor_override` of 0.
     """
     x = prepare("avg_pool2d", "input", input)
-    hyper = (kernel_size, stride, padding, ceil_mode)
-    plan = _plan(shapes.avg_pool_problem, "avg_pool2d", x.shape, hyper)
+    plan = _plan(_avg_problem, "avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode)
     count, divisor = _divisor("avg_pool2d", count_include_pad, divisor_override)
     result = output("avg_pool2d", out, plan.output, x.dtype, x)
-    _core.avg_pool_forward(plan.sizes, x, result, count, divisor)
+    _core.avg_pool_forward(plan.problem, x, result, count, divisor)
     return result
 
 
 def _divisor(name: str, count_include_pad: Any, divisor_override: Any) -> tuple[bool, int]:
+    if divisor_override is None and type(count_include_pad) is bool:
+        return count_include_pad, 0
     count = shapes.flag(name, "count_include_pad", count_include_pad)
     return count, shapes.divisor(name, divisor_override)
 
@@ -295,9 +335,10 @@ def avg_pool2d_backward(
     """
     name = "avg_pool2d_backward"
     grad = prepare(name, "grad_output", grad_output)
-    hyper = (kernel_size, stride, padding, ceil_mode)
-    plan, size = _backward_plan(shapes.avg_pool_problem, name, input_size, hyper, grad)
+    plan, size = _backward_plan(
+        _avg_problem, name, input_size, grad, kernel_size, stride, padding, 1, ceil_mode
+    )
     count, divisor = _divisor(name, count_include_pad, divisor_override)
     result = output(name, out, size, grad.dtype, grad)
-    _core.avg_pool_backward(plan.sizes, grad, result, count, divisor)
+    _core.avg_pool_backward(plan.problem, grad, result, count, divisor)
     return result

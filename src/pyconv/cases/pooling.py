@@ -61,6 +61,25 @@ _SHARED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
         (f"3s1p1.width{w}", (1, 2, 4, w), {"kernel_size": 3, "stride": 1, "padding": 1})
         for w in (1, 7, 8, 9, 15, 16, 17, 31, 33, 48)
     ),
+    *(
+        (f"2s2p1.width{w}", (1, 2, 5, w), {"kernel_size": 2, "padding": 1})
+        for w in (1, 2, 15, 16, 30, 31, 32, 33, 64)
+    ),
+    *(
+        (f"3s1p0.width{w}", (1, 2, 6, w), {"kernel_size": 3, "stride": 1})
+        for w in (3, 9, 10, 17, 18, 19, 34, 35)
+    ),
+    *(
+        (f"3s2p0.width{w}", (1, 2, 6, w), {"kernel_size": 3, "stride": 2})
+        for w in (3, 4, 17, 18, 33, 34, 35, 68)
+    ),
+    *(
+        (f"3s2p1.ceil.width{w}", (1, 2, 6, w), {"kernel_size": 3, "stride": 2, "padding": 1,
+                                                "ceil_mode": True})
+        for w in (2, 16, 30, 32, 34, 64)
+    ),
+    ("3s2p1.column", (1, 2, 40, 1), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("3s1p1.tall", (1, 1, 1100, 17), {"kernel_size": 3, "stride": 1, "padding": 1}),
 )  # fmt: skip
 
 POOL_EDGE = (
