@@ -7,6 +7,8 @@
 namespace pyconv {
 
 extern const ConvAlgorithm depthwise_forward, depthwise_input, depthwise_weight;  // depthwise*.cpp
+extern const ConvAlgorithm depthwise_strip_forward, depthwise_strip_weight;  // depthwise_strip.cpp
+extern const ConvAlgorithm depthwise_strip_input;  // depthwise_strip_input.cpp
 extern const ConvAlgorithm channel_vector_forward, channel_vector_input;          // channel_vector.cpp
 extern const ConvAlgorithm pointwise_forward, pointwise_input;                    // implicit_gemm.cpp
 extern const ConvAlgorithm direct_forward, direct_input;                          // implicit_gemm.cpp

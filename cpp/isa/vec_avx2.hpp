@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #include <stddef.h>
 
+#include "isa/scalar.hpp"
+
 namespace {
 
 template <class T>
@@ -23,8 +25,13 @@ struct Vec<float> {
   static Vec load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
   // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
   static Vec load_range(const float* p, int lo, int hi) {
-    return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
+    return {_mm256_maskload_ps(p, between(lo, hi))};
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __m256i;
+  static Lanes between(int lo, int hi) { return _mm256_andnot_si256(first(lo), first(hi)); }
+  static Vec load(const float* p, Lanes m) { return {_mm256_maskload_ps(p, m)}; }
+  Vec keep(Lanes m) const { return {_mm256_and_ps(v, _mm256_castsi256_ps(m))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
   float sum() const {
@@ -68,8 +75,13 @@ struct Vec<double> {
   }
   static Vec load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
   static Vec load_range(const double* p, int lo, int hi) {
-    return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
+    return {_mm256_maskload_pd(p, between(lo, hi))};
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __m256i;
+  static Lanes between(int lo, int hi) { return _mm256_andnot_si256(first(lo), first(hi)); }
+  static Vec load(const double* p, Lanes m) { return {_mm256_maskload_pd(p, m)}; }
+  Vec keep(Lanes m) const { return {_mm256_and_pd(v, _mm256_castsi256_pd(m))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
   double sum() const {
@@ -125,7 +137,17 @@ inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) {
   return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)};
 }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// Lanes 1 and up of a, then lane 0 of b.
+inline Vec<float> shift_in(Vec<float> a, Vec<float> b) {
+  const __m256i x = _mm256_castps_si256(a.v), y = _mm256_castps_si256(b.v);
+  const __m256i next = _mm256_permute2x128_si256(x, y, 0x21);
+  return {_mm256_castsi256_ps(_mm256_alignr_epi8(next, x, 4))};
+}
+inline Vec<double> shift_in(Vec<double> a, Vec<double> b) {
+  return {_mm256_shuffle_pd(a.v, _mm256_permute2f128_pd(a.v, b.v, 0x21), 0x5)};
+}
+
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   const __m256 l = _mm256_unpacklo_ps(a.v, b.v), h = _mm256_unpackhi_ps(a.v, b.v);
   low = {_mm256_permute2f128_ps(l, h, 0x20)};
@@ -170,5 +192,8 @@ inline void transpose(Vec<double> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 12 accumulators, 2 columns, 1 broadcast.
 constexpr int tile_rows = 6;
 constexpr int tile_vectors = 2;
+
+// Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+constexpr int depthwise_rows = 7;
 
 }  // namespace

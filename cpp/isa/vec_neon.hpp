@@ -3,6 +3,8 @@
 #include <arm_neon.h>
 #include <stddef.h>
 
+#include "isa/scalar.hpp"
+
 namespace {
 
 template <class T>
@@ -24,6 +26,20 @@ struct Vec<float> {
     float t[4] = {0, 0, 0, 0};
     for (int i = lo; i < hi && i < 4; ++i) t[i] = p[i];
     return load(t);
+  }
+  // A set of lanes made once for many loads.
+  struct Lanes {
+    int lo, hi;
+  };
+  static Lanes between(int lo, int hi) { return {lo, hi}; }
+  static Vec load(const float* p, Lanes m) {
+    return m.hi - m.lo == lanes ? load(p) : load_range(p, m.lo, m.hi);
+  }
+  Vec keep(Lanes m) const {
+    if (m.hi - m.lo == lanes) return *this;
+    float t[lanes];
+    store(t);
+    return load_range(t, m.lo, m.hi);
   }
   void store(float* p) const { vst1q_f32(p, v); }
   void store_n(float* p, int n) const {
@@ -64,6 +80,20 @@ struct Vec<double> {
     double t[2] = {0, 0};
     for (int i = lo; i < hi && i < 2; ++i) t[i] = p[i];
     return load(t);
+  }
+  // A set of lanes made once for many loads.
+  struct Lanes {
+    int lo, hi;
+  };
+  static Lanes between(int lo, int hi) { return {lo, hi}; }
+  static Vec load(const double* p, Lanes m) {
+    return m.hi - m.lo == lanes ? load(p) : load_range(p, m.lo, m.hi);
+  }
+  Vec keep(Lanes m) const {
+    if (m.hi - m.lo == lanes) return *this;
+    double t[lanes];
+    store(t);
+    return load_range(t, m.lo, m.hi);
   }
   void store(double* p) const { vst1q_f64(p, v); }
   void store_n(double* p, int n) const {
@@ -106,7 +136,11 @@ inline Vec<float> odd_lanes(Vec<float> a, Vec<float> b) { return {vuzp2q_f32(a.v
 inline Vec<double> even_lanes(Vec<double> a, Vec<double> b) { return {vuzp1q_f64(a.v, b.v)}; }
 inline Vec<double> odd_lanes(Vec<double> a, Vec<double> b) { return {vuzp2q_f64(a.v, b.v)}; }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// Lanes 1 and up of a, then lane 0 of b.
+inline Vec<float> shift_in(Vec<float> a, Vec<float> b) { return {vextq_f32(a.v, b.v, 1)}; }
+inline Vec<double> shift_in(Vec<double> a, Vec<double> b) { return {vextq_f64(a.v, b.v, 1)}; }
+
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   low = {vzip1q_f32(a.v, b.v)};
   high = {vzip2q_f32(a.v, b.v)};
@@ -136,5 +170,8 @@ inline void transpose(Vec<float> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 24 accumulators, 3 columns, 1 broadcast.
 constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
+
+// Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+constexpr int depthwise_rows = 7;
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include "kernels/avg_pool.hpp"
 #include "kernels/copy.hpp"
 #include "kernels/depthwise.hpp"
+#include "kernels/depthwise_strip.hpp"
+#include "kernels/depthwise_weight.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/max_pool.hpp"
@@ -41,6 +43,8 @@ constexpr Kernels<T> make_kernels() {
   k.merge_rows = &merge_rows<T>;
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
+  k.strip = &strip<T>;
+  k.strip_weight = &strip_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
   k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
