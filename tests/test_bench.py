@@ -44,9 +44,9 @@ def job_id(job: jobs.Job) -> str:
 def test_choose_by_name_and_direction() -> None:
     found = bench.choose(["layers"], ["r50.2", "MBV2"], ["forward", "weight"])["layers"]
     assert {job.case.name for job in found} == {
-        "r50.2.3x3", "r50.2.1x1", "mbv2.dw3s1", "mbv2.dw3s2",
+        "r50.2.3x3", "r50.2.1x1", "mbv2.dw3.7", "mbv2.dw3s1", "mbv2.dw3s2", "mbv2.dw3s2.14",
     }  # fmt: skip
-    assert len(found) == 8
+    assert len(found) == 12
 
 
 def test_choose_leaves_out_weights_of_pooling() -> None:

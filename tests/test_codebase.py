@@ -75,7 +75,7 @@ def _include_rule(folder: str) -> tuple[str, ...]:
     """Return what the files of a folder may include, besides the standard library."""
     drivers = ("core/", "kernels/table.hpp", "isa_list.inc")
     return {
-        "isa": ("kernels/make_table.hpp", "isa/vec_@PYCONV_ISA_NAME@.hpp"),
+        "isa": ("kernels/make_table.hpp", "isa/vec_@PYCONV_ISA_NAME@.hpp", "isa/scalar.hpp"),
         "kernels": ("kernels/", "core/problem.hpp"),
         "core": drivers,
         "pool": (*drivers, "pool/"),

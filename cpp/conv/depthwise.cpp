@@ -1,7 +1,9 @@
-// Depthwise forward and weight gradient, straight on NCHW: a task is one plane.
+// Depthwise forward pass and the data gradient, straight on NCHW: a task is some planes.
+//
+// A data gradient is, for each residue of the rows modulo stride, a dense correlation of dy with
+// the taps that reach it; nothing is multiplied by an inserted zero. Its columns modulo two are
+// computed side by side and merged as they are stored.
 #include "conv/depthwise.hpp"
-
-#include <vector>
 
 #include "conv/list.hpp"
 #include "core/parallel.hpp"
@@ -9,134 +11,154 @@
 namespace pyconv {
 namespace {
 
-template <class T>
-StripShape shape_of(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  return strip_shape(p.output[1], p.output[2], p.stride[1], p.stride[2], extent(p, 1), extent(p, 2),
-                     kernels_of<T>(*plan.isa).lanes, sizeof(T));
-}
-
-template <class T>
-struct Memory {
-  T* strip;
-  T* sums;
-  const T** taps;
-  Memory(const ConvPlan& plan, Arena& arena) {
-    const StripShape s = shape_of<T>(plan);
-    strip = arena.take<T>(s.source_rows * s.row_size * plan.problem.stride[2]);
-    sums = arena.take<T>(taps_of(plan.problem));
-    taps = arena.take<const T*>(taps_of(plan.problem));
+// Data gradient: tap t of input x reads dy at (x + padding - t * dilation) / stride where that is
+// whole. x = grid position * stride + residue; every period-th tap from the last reaches it.
+TapRun gradient_taps(const ConvProblem& p, int i, int64_t residue) {
+  TapRun r{0, 0, 1, 0, 0};
+  int64_t previous = 0, last = 0;
+  for (int64_t t = p.kernel[i] - 1; t >= 0; --t) {
+    const int64_t shift = residue + p.pad_lo[i] - t * p.dilation[i];
+    if (shift % p.stride[i] != 0) continue;
+    if (r.count == 0) {
+      r.first = shift / p.stride[i];
+      r.weight = t * weight_step(p, i);
+    } else if (r.count == 1) {
+      r.step = shift / p.stride[i] - previous;
+      r.weight_step = (t - last) * weight_step(p, i);
+    }
+    previous = shift / p.stride[i];
+    last = t;
+    ++r.count;
   }
-};
-
-// Weight gradient: with few channels the filters of a channel are tasks of their own.
-int64_t filter_tasks(const ConvProblem& p) {
-  return p.c < 16 ? std::max<int64_t>(1, p.k / p.groups) : 1;
+  return r;
 }
 
-template <class T>
-void plan_typed(ConvPlan& plan) {
-  Arena arena;
-  Memory<T> counted(plan, arena);
-  plan.task_bytes = arena.used();
+const char* forward_refuses(const ConvPlan& plan) {
+  if (const char* why = strip_refuses(plan)) return why;
+  const ConvProblem& p = plan.problem;
+  const int64_t rows = p.kernel[1], apart = rows_apart(p.stride[1], forward_taps(p, 1).step);
+  if (apart == 1 && p.stride[2] == 1)
+    return rows <= 5 || rows == 7 ? nullptr : "the filter has six or more than seven rows";
+  if (apart == 2 && p.stride[2] == 2)
+    return rows == 3 || rows == 5 ? nullptr : "the filter has not three or five rows";
+  return "no kernel has this stride";
+}
+
+const char* input_refuses(const ConvPlan& plan) {
+  if (const char* why = strip_refuses(plan)) return why;
+  const ConvProblem& p = plan.problem;
+  if (p.k == 0) return "there are no filters";
+  if (p.stride[2] > 2) return "the column stride is over 2";
+  for (int i = 1; i < 3; ++i)
+    for (int64_t residue = 0; residue < p.stride[i]; ++residue) {
+      const int64_t taps = gradient_taps(p, i, residue).count;
+      if (taps == 0) return "no tap reaches some of the pixels";
+      const bool fits = p.stride[2] == 2 ? taps <= 3 : taps <= 5 || taps == 7;
+      if (i == 1 && !fits) return "too many filter rows reach a pixel";
+    }
+  return nullptr;
 }
 
 void plan_planes(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  plan.tasks = plan.direction == Direction::weight ? p.c * filter_tasks(p) : p.n * p.c;
-  if (plan.type == ElementType::f32) {
-    plan_typed<float>(plan);
-  } else {
-    plan_typed<double>(plan);
-  }
-}
-
-// Calls body(first output row, rows) for each strip of one plane, with the strip and its tap
-// pointers filled in.
-template <class T, class Body>
-void for_strips(const ConvPlan& plan, const T* plane, const Memory<T>& memory, const Body& body) {
-  const ConvProblem& p = plan.problem;
-  const StripShape s = shape_of<T>(plan);
-  for (int64_t y = 0; y < p.output[1]; y += s.rows) {
-    const int64_t rows = std::min(s.rows, p.output[1] - y);
-    const PaddedPlane<T> strip{&kernels_of<T>(*plan.isa),
-                               (rows - 1) * p.stride[1] + extent(p, 1), s.row_size, p.stride[2],
-                               memory.strip};
-    strip.fill(plane, p.input, y * p.stride[1] - p.pad_lo[1], -p.pad_lo[2], s.columns);
-    for (int64_t h = 0, t = 0; h < p.kernel[1]; ++h)
-      for (int64_t w = 0; w < p.kernel[2]; ++w, ++t)
-        memory.taps[t] = strip.at(h * p.dilation[1], w * p.dilation[2]);
-    body(y, rows, p.stride[1] * strip.row_stride());
-  }
+  plan.tasks = p.n * ceil_div(p.c, planes_per_task(p));
 }
 
 template <class T>
-void forward_plane(const ConvPlan& plan, const ConvArgs& args, int64_t plane) {
+void forward_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   const ConvProblem& p = plan.problem;
-  Arena arena(task_scratch(plan.task_bytes));
-  const Memory<T> memory(plan, arena);
-  const int64_t taps = taps_of(p), filters = p.k / p.groups, out_area = pixels(p.output);
-  const int64_t channel = plane % p.c;
-  const T* bias = static_cast<const T*>(args.bias);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const PlaneRange range = planes_of(p, task);
+  const int64_t filters = p.k / p.groups, taps = taps_of(p);
+  const int64_t plane = range.image * p.c + range.channel;
   DepthwiseArgs<T> d{};
-  d.taps = memory.taps;
-  d.tap_count = taps;
-  d.out_row = p.output[2];
-  d.columns = p.output[2];
+  d.height = p.input[1];
+  d.width = p.input[2];
+  d.mode = p.stride[2] == 1 ? Columns::dense : Columns::strided;
+  d.row_taps = forward_taps(p, 1);
+  d.column_taps[0] = forward_taps(p, 2);
+  d.row_step = p.stride[1];
+  d.row_group = row_group(d.row_step, d.row_taps.step);
+  d.rows = p.output[1];
+  d.columns = d.out_row = p.output[2];
   d.relu = args.relu;
-  for_strips<T>(plan, static_cast<const T*>(args.source) + plane * pixels(p.input), memory,
-                [&](int64_t y, int64_t rows, int64_t source_row) {
-    d.source_row = source_row;
-    d.rows = rows;
+  d.out_plane = pixels(p.output);
+  d.weight_plane = taps;
+  d.source = static_cast<const T*>(args.source) + plane * pixels(p.input);
+  d.weights = static_cast<const T*>(args.other) + range.channel * filters * taps;
+  d.bias = static_cast<const T*>(args.bias);
+  if (d.bias) d.bias += range.channel * filters;
+  d.out = static_cast<T*>(args.out) + plane * filters * d.out_plane;
+  if (filters == 1) {
+    d.planes = range.count;
+    d.source_plane = pixels(p.input);
+    return k.depthwise(d);
+  }
+  d.planes = filters;
+  for (int64_t c = 0; c < range.count; ++c) {
+    k.depthwise(d);
+    d.source += pixels(p.input);
+    d.weights += filters * taps;
+    if (d.bias) d.bias += filters;
+    d.out += filters * d.out_plane;
+  }
+}
+
+// One residue of the rows for some planes.
+template <class T>
+void run_residue(const ConvPlan& plan, DepthwiseArgs<T> d, int64_t count) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t filters = p.k / p.groups;
+  d.row_group = row_group(1, d.row_taps.step);
+  if (filters == 1) {
+    d.planes = count;
+    return k.depthwise(d);
+  }
+  d.planes = 1;
+  for (int64_t c = 0; c < count; ++c, d.out += d.out_plane)
     for (int64_t f = 0; f < filters; ++f) {
-      d.weights = static_cast<const T*>(args.other) + (channel * filters + f) * taps;
-      d.bias = bias ? bias[channel * filters + f] : T(0);
-      d.out = static_cast<T*>(args.out) + (plane * filters + f) * out_area + y * p.output[2];
-      kernels_of<T>(*plan.isa).depthwise(d);
+      d.accumulate = f > 0;
+      k.depthwise(d);
+      d.source += d.source_plane;
+      d.weights += d.weight_plane;
     }
-  });
 }
 
 template <class T>
-void weight_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
+void input_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   const ConvProblem& p = plan.problem;
-  const int64_t split = filter_tasks(p), channel = task / split;
-  Arena arena(task_scratch(plan.task_bytes));
-  const Memory<T> memory(plan, arena);
-  const int64_t taps = taps_of(p), filters = p.k / p.groups, out_area = pixels(p.output);
-  const int64_t count = filters / split, first = task % split * count;
-  T* out = static_cast<T*>(args.out) + (channel * filters + first) * taps;
-  std::fill_n(out, count * taps, T(0));
-  DepthwiseWeightArgs<T> d{};
-  d.taps = memory.taps;
-  d.tap_count = taps;
-  d.grad_row = p.output[2];
-  d.columns = p.output[2];
-  d.sums = memory.sums;
-  for (int64_t image = 0; image < p.n; ++image) {
-    const int64_t plane = image * p.c + channel;
-    for_strips<T>(plan, static_cast<const T*>(args.source) + plane * pixels(p.input), memory,
-                  [&](int64_t y, int64_t rows, int64_t source_row) {
-      d.source_row = source_row;
-      d.rows = rows;
-      for (int64_t f = 0; f < count; ++f) {
-        d.grad = static_cast<const T*>(args.other) + (plane * filters + first + f) * out_area +
-                 y * p.output[2];
-        std::fill_n(memory.sums, taps, T(0));
-        kernels_of<T>(*plan.isa).depthwise_weight(d);
-        for (int64_t t = 0; t < taps; ++t) out[f * taps + t] += memory.sums[t];
-      }
-    });
+  const PlaneRange range = planes_of(p, task);
+  const int64_t filters = p.k / p.groups;
+  const int64_t plane = range.image * p.c + range.channel;
+  DepthwiseArgs<T> d{};
+  d.height = p.output[1];
+  d.width = p.output[2];
+  d.mode = p.stride[2] == 1 ? Columns::dense : Columns::merged;
+  d.row_step = 1;
+  d.columns = p.input[2];
+  d.out_row = p.stride[1] * p.input[2];
+  d.source_plane = pixels(p.output);
+  d.weight_plane = taps_of(p);
+  d.out_plane = pixels(p.input);
+  d.source = static_cast<const T*>(args.source) + plane * filters * d.source_plane;
+  d.weights = static_cast<const T*>(args.other) + range.channel * filters * d.weight_plane;
+  for (int64_t w = 0; w < p.stride[2]; ++w) d.column_taps[w] = gradient_taps(p, 2, w);
+  for (int64_t h = 0; h < std::min(p.stride[1], p.input[1]); ++h) {
+    d.row_taps = gradient_taps(p, 1, h);
+    d.rows = ceil_div(p.input[1] - h, p.stride[1]);
+    d.out = static_cast<T*>(args.out) + plane * d.out_plane + h * p.input[2];
+    run_residue(plan, d, range.count);
   }
 }
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   parallel_for(plan.tasks, conv_work(plan.problem) * 2, [&](int64_t task) {
-    if (plan.direction == Direction::weight) {
-      weight_task<T>(plan, args, task);
+    if (plan.direction == Direction::input) {
+      input_task<T>(plan, args, task);
     } else {
-      forward_plane<T>(plan, args, task);
+      forward_task<T>(plan, args, task);
     }
   });
 }
@@ -152,10 +174,10 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
 }  // namespace
 
 const ConvAlgorithm depthwise_forward{
-    "depthwise", Direction::forward, Precision::highest, depthwise_refuses, depthwise_prefers,
+    "depthwise", Direction::forward, Precision::highest, forward_refuses, depthwise_prefers,
     plan_planes, run_planes};
-const ConvAlgorithm depthwise_weight{
-    "depthwise", Direction::weight, Precision::highest, depthwise_refuses, depthwise_prefers,
+const ConvAlgorithm depthwise_input{
+    "depthwise", Direction::input, Precision::highest, input_refuses, depthwise_prefers,
     plan_planes, run_planes};
 
 }  // namespace pyconv

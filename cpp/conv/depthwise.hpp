@@ -1,58 +1,41 @@
-// What the three depthwise passes share: when they apply and how a plane is cut into strips.
+// What the passes of the depthwise convolution that reads planes as they lie in memory share.
 #pragma once
 #include <algorithm>
 
-#include "conv/padded_plane.hpp"
-#include "conv/plan.hpp"
-#include "core/scratch.hpp"
+#include "conv/depthwise_strip.hpp"
 
 namespace pyconv {
 
-inline int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
+inline ptrdiff_t weight_step(const ConvProblem& p, int i) { return i == 1 ? p.kernel[2] : 1; }
 
-// One input channel per group, two spatial dimensions, and a filter extent whose strip is small.
-inline const char* depthwise_refuses(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  if (p.c != p.groups || p.c == 0) return "a group has not exactly one input channel";
-  if (p.kernel[0] != 1 || p.output[0] != 1 || p.input[0] != 1) return "it is three-dimensional";
-  const double row = static_cast<double>(p.input[2] + p.pad_lo[2] + p.pad_hi[2] + p.stride[2]);
-  const double rows = static_cast<double>(extent(p, 1) + p.stride[1]);
-  if ((row + 64) * rows > 1 << 20) return "a strip under one row of outputs is over 8 MB";
-  return nullptr;
+// Forward: tap t of result x reads source x * stride + t * dilation - padding.
+inline TapRun forward_taps(const ConvProblem& p, int i) {
+  return {p.kernel[i], -p.pad_lo[i], p.kernel[i] == 1 ? 1 : p.dilation[i], 0, weight_step(p, i)};
 }
 
-// Each filter walks the plane again: past 16 filters a channel the matrix product catches up.
-inline bool depthwise_prefers(const ConvPlan& plan) {
-  return plan.problem.k / plan.problem.groups <= 16;
+// Planes to a task, so that a task is worth handing out; all of one image.
+inline int64_t planes_per_task(const ConvProblem& p) {
+  const int64_t products = pixels(p.output) * taps_of(p) * std::max<int64_t>(1, p.k / p.groups);
+  return std::clamp<int64_t>((int64_t{1} << 17) / std::max<int64_t>(1, products), 1, p.c);
 }
 
-// How many rows, of `row_elements` elements each, a strip holds so that it stays in L2.
-inline int64_t strip_rows(int64_t rows, int64_t step, int64_t extent, int64_t row_elements,
-                          int64_t element) {
-  const int64_t budget = (int64_t{256} << 10) / std::max<int64_t>(1, row_elements * element);
-  return std::clamp<int64_t>((budget - extent) / step, 1, std::max<int64_t>(1, rows));
-}
-
-// Output positions and the strip of source that they need.
-struct StripShape {
-  int64_t rows, source_rows, columns, row_size;
+struct PlaneRange {
+  int64_t image, channel, count;
 };
 
-// A row with a vector of slack, in whole vectors so that every row starts aligned.
-inline int64_t padded_row(int64_t columns, int lanes) {
-  return ceil_div(columns + lanes, lanes) * lanes;
+inline PlaneRange planes_of(const ConvProblem& p, int64_t task) {
+  const int64_t each = planes_per_task(p), tasks = ceil_div(p.c, each);
+  const int64_t channel = task % tasks * each;
+  return {task / tasks, channel, std::min(each, p.c - channel)};
 }
 
-// Source rows and columns under `rows` x `columns` outputs of a filter of the given extent.
-inline StripShape strip_shape(int64_t out_rows, int64_t out_columns, int64_t row_step,
-                              int64_t column_step, int64_t row_extent, int64_t column_extent,
-                              int lanes, int64_t element) {
-  StripShape s{};
-  s.columns = (out_columns - 1) * column_step + column_extent;
-  s.row_size = padded_row(ceil_div(s.columns, column_step), lanes);
-  s.rows = strip_rows(out_rows, row_step, row_extent, s.row_size * column_step, element);
-  s.source_rows = (s.rows - 1) * row_step + row_extent;
-  return s;
+// Results whose taps fall on the same source rows, `tap_step` rows apart, lie a group apart; within
+// a group, `rows_apart` taps separate one result from the next.
+inline int64_t row_group(int64_t row_step, int64_t tap_step) {
+  return row_step % tap_step == 0 ? 1 : tap_step % row_step == 0 ? tap_step / row_step : tap_step;
+}
+inline int64_t rows_apart(int64_t row_step, int64_t tap_step) {
+  return row_group(row_step, tap_step) * row_step / tap_step;
 }
 
 }  // namespace pyconv

@@ -7,6 +7,8 @@
 namespace pyconv {
 
 extern const ConvAlgorithm depthwise_forward, depthwise_input, depthwise_weight;  // depthwise*.cpp
+extern const ConvAlgorithm depthwise_strip_forward, depthwise_strip_weight;  // depthwise_strip.cpp
+extern const ConvAlgorithm depthwise_strip_input;  // depthwise_strip_input.cpp
 extern const ConvAlgorithm channel_vector_forward, channel_vector_input;          // channel_vector.cpp
 extern const ConvAlgorithm winograd_2x2_forward, winograd_2x2_input;              // winograd.cpp
 extern const ConvAlgorithm winograd_4x4_forward, winograd_4x4_input;              // winograd.cpp

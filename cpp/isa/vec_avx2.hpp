@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-namespace {
+#include "isa/scalar.hpp"
 
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+namespace {
 
 template <class T>
 struct Vec;
@@ -27,7 +27,7 @@ struct Vec<float> {
   static Vec load_n(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
   // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
   static Vec load_range(const float* p, int lo, int hi) {
-    return {_mm256_maskload_ps(p, _mm256_andnot_si256(first(lo), first(hi)))};
+    return {_mm256_maskload_ps(p, between(lo, hi))};
   }
   // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
   static Mask range(int lo, int hi) {
@@ -56,6 +56,11 @@ struct Vec<float> {
     const __m128i halves = _mm_packs_epi32(low, high);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(halves, halves));
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __m256i;
+  static Lanes between(int lo, int hi) { return _mm256_andnot_si256(first(lo), first(hi)); }
+  static Vec load(const float* p, Lanes m) { return {_mm256_maskload_ps(p, m)}; }
+  Vec keep(Lanes m) const { return {_mm256_and_ps(v, _mm256_castsi256_ps(m))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm256_maskstore_ps(p, first(n), v); }
   float sum() const {
@@ -104,7 +109,7 @@ struct Vec<double> {
   }
   static Vec load_n(const double* p, int n) { return {_mm256_maskload_pd(p, first(n))}; }
   static Vec load_range(const double* p, int lo, int hi) {
-    return {_mm256_maskload_pd(p, _mm256_andnot_si256(first(lo), first(hi)))};
+    return {_mm256_maskload_pd(p, between(lo, hi))};
   }
   // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
   static Mask range(int lo, int hi) {
@@ -134,6 +139,11 @@ struct Vec<double> {
     const int four = _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
     memcpy(p, &four, 4);
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __m256i;
+  static Lanes between(int lo, int hi) { return _mm256_andnot_si256(first(lo), first(hi)); }
+  static Vec load(const double* p, Lanes m) { return {_mm256_maskload_pd(p, m)}; }
+  Vec keep(Lanes m) const { return {_mm256_and_pd(v, _mm256_castsi256_pd(m))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm256_maskstore_pd(p, first(n), v); }
   double sum() const {
@@ -212,7 +222,7 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {_mm256_castsi256_pd(slide_bytes<8 * By>(low, high))};
 }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   const __m256 l = _mm256_unpacklo_ps(a.v, b.v), h = _mm256_unpackhi_ps(a.v, b.v);
   low = {_mm256_permute2f128_ps(l, h, 0x20)};
@@ -257,5 +267,8 @@ inline void transpose(Vec<double> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 12 accumulators, 2 columns, 1 broadcast.
 constexpr int tile_rows = 6;
 constexpr int tile_vectors = 2;
+
+// Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+constexpr int depthwise_rows = 7;
 
 }  // namespace

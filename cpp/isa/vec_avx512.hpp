@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace {
+#include "isa/scalar.hpp"
 
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+namespace {
 
 template <class T>
 struct Vec;
@@ -23,7 +23,7 @@ struct Vec<float> {
   static Vec load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
   // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
   static Vec load_range(const float* p, int lo, int hi) {
-    return {_mm512_maskz_loadu_ps(static_cast<Mask>(first(hi) & ~first(lo)), p)};
+    return {_mm512_maskz_loadu_ps(between(lo, hi), p)};
   }
   // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
   static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
@@ -44,6 +44,11 @@ struct Vec<float> {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __mmask16;
+  static Lanes between(int lo, int hi) { return static_cast<Lanes>(first(hi) & ~first(lo)); }
+  static Vec load(const float* p, Lanes m) { return {_mm512_maskz_loadu_ps(m, p)}; }
+  Vec keep(Lanes m) const { return {_mm512_maskz_mov_ps(m, v)}; }  // zeros elsewhere
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_n(float* p, int n) const { _mm512_mask_storeu_ps(p, first(n), v); }
   float sum() const { return _mm512_reduce_add_ps(v); }
@@ -86,7 +91,7 @@ struct Vec<double> {
   static Mask first(int n) { return static_cast<Mask>((1u << n) - 1u); }
   static Vec load_n(const double* p, int n) { return {_mm512_maskz_loadu_pd(first(n), p)}; }
   static Vec load_range(const double* p, int lo, int hi) {
-    return {_mm512_maskz_loadu_pd(static_cast<Mask>(first(hi) & ~first(lo)), p)};
+    return {_mm512_maskz_loadu_pd(between(lo, hi), p)};
   }
   // Lanes lo .. hi - 1 as a mask, and the lanes of a mask from memory, those of `other` elsewhere.
   static Mask range(int lo, int hi) { return static_cast<Mask>(first(hi) & ~first(lo)); }
@@ -107,6 +112,11 @@ struct Vec<double> {
     const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
   }
+  // A set of lanes made once for many loads.
+  using Lanes = __mmask8;
+  static Lanes between(int lo, int hi) { return static_cast<Lanes>(first(hi) & ~first(lo)); }
+  static Vec load(const double* p, Lanes m) { return {_mm512_maskz_loadu_pd(m, p)}; }
+  Vec keep(Lanes m) const { return {_mm512_maskz_mov_pd(m, v)}; }  // zeros elsewhere
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void store_n(double* p, int n) const { _mm512_mask_storeu_pd(p, first(n), v); }
   double sum() const { return _mm512_reduce_add_pd(v); }
@@ -178,7 +188,7 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {_mm512_castsi512_pd(_mm512_alignr_epi64(high, low, By))};
 }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   const __m512i l = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   const __m512i h = _mm512_add_epi32(l, _mm512_set1_epi32(8));
@@ -238,5 +248,8 @@ inline void transpose(Vec<double> (&r)[8]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 24 accumulators, 3 columns, 1 broadcast.
 constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
+
+// Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+constexpr int depthwise_rows = 7;
 
 }  // namespace

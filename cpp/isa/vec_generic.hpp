@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "isa/scalar.hpp"
+
 namespace {
 
 // Masks have the width of the elements, which is what lets compilers keep them in registers.
@@ -17,14 +19,6 @@ template <>
 struct Integer<8> {
   using Type = int64_t;
 };
-
-inline void prefetch(const void* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p);
-#else
-  (void)p;
-#endif
-}
 
 template <class T>
 struct Vec {
@@ -46,6 +40,10 @@ struct Vec {
   }
   static Vec load_n(const T* p, int n) { return load_range(p, 0, n); }
   // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  // Not inline: it would stand in an unrolled kernel a hundred times.
+#if defined(__GNUC__)
+  __attribute__((noinline))
+#endif
   static Vec load_range(const T* p, int lo, int hi) {
     Vec r = zero();
     for (int i = lo; i < hi && i < lanes; ++i) r.v[i] = p[i];
@@ -85,6 +83,15 @@ struct Vec {
   void store_bytes(uint8_t* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
   }
+  // A set of lanes made once for many loads.
+  struct Lanes {
+    int lo, hi;
+  };
+  static Lanes between(int lo, int hi) { return {lo, hi}; }
+  static Vec load(const T* p, Lanes m) {
+    return m.hi - m.lo == lanes ? load(p) : load_range(p, m.lo, m.hi);
+  }
+  Vec keep(Lanes m) const { return m.hi - m.lo == lanes ? *this : load_range(v, m.lo, m.hi); }
   void store(T* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = v[i];
   }
@@ -189,7 +196,7 @@ inline Vec<T> slide(Vec<T> a, Vec<T> b) {
   return r;
 }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 template <class T>
 inline void interleave(Vec<T> a, Vec<T> b, Vec<T>& low, Vec<T>& high) {
   constexpr int half = Vec<T>::lanes / 2;
@@ -216,5 +223,8 @@ inline void transpose(Vec<T> (&r)[32 / sizeof(T)]) {
 // Register tile of the GEMM: rows (broadcast) x vectors, for the 16 SSE2 registers.
 constexpr int tile_rows = 4;
 constexpr int tile_vectors = 1;
+
+// Rows of results that a depthwise kernel holds: more only make larger code of this one.
+constexpr int depthwise_rows = 2;
 
 }  // namespace

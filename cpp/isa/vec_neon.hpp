@@ -5,15 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 
-namespace {
+#include "isa/scalar.hpp"
 
-inline void prefetch(const void* p) {
-#if defined(__GNUC__)
-  __builtin_prefetch(p);
-#else
-  (void)p;
-#endif
-}
+namespace {
 
 template <class T>
 struct Vec;
@@ -72,6 +66,19 @@ struct Vec<float> {
     const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
     const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
     memcpy(p, &four, 4);
+  // A set of lanes made once for many loads.
+  struct Lanes {
+    int lo, hi;
+  };
+  static Lanes between(int lo, int hi) { return {lo, hi}; }
+  static Vec load(const float* p, Lanes m) {
+    return m.hi - m.lo == lanes ? load(p) : load_range(p, m.lo, m.hi);
+  }
+  Vec keep(Lanes m) const {
+    if (m.hi - m.lo == lanes) return *this;
+    float t[lanes];
+    store(t);
+    return load_range(t, m.lo, m.hi);
   }
   void store(float* p) const { vst1q_f32(p, v); }
   void store_n(float* p, int n) const {
@@ -154,6 +161,19 @@ struct Vec<double> {
   void store_bytes(uint8_t* p) const {
     p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
     p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
+  // A set of lanes made once for many loads.
+  struct Lanes {
+    int lo, hi;
+  };
+  static Lanes between(int lo, int hi) { return {lo, hi}; }
+  static Vec load(const double* p, Lanes m) {
+    return m.hi - m.lo == lanes ? load(p) : load_range(p, m.lo, m.hi);
+  }
+  Vec keep(Lanes m) const {
+    if (m.hi - m.lo == lanes) return *this;
+    double t[lanes];
+    store(t);
+    return load_range(t, m.lo, m.hi);
   }
   void store(double* p) const { vst1q_f64(p, v); }
   void store_n(double* p, int n) const {
@@ -213,7 +233,7 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {vextq_f64(a.v, b.v, By)};
 }
 
-// The reverse: a and b lane by lane in turn, in two vectors.
+// The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   low = {vzip1q_f32(a.v, b.v)};
   high = {vzip2q_f32(a.v, b.v)};
@@ -243,5 +263,8 @@ inline void transpose(Vec<float> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 24 accumulators, 3 columns, 1 broadcast.
 constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
+
+// Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+constexpr int depthwise_rows = 7;
 
 }  // namespace

@@ -1,176 +1,247 @@
-// One filter on one plane, rows at a time: vector over the pixels of a row, no channel blocking.
+// One filter on whole planes, straight from the image: vector over the pixels of a row.
 //
-// The driver has padded the plane and split it by stride, so every tap is a contiguous, unaligned
-// load. 18 flops and 8 bytes an output for 3x3: bound by memory unless the plane is in cache.
+// Some rows of results are held in registers; each source row is read once per tap column and
+// serves every result that it reaches. Rows and columns outside the image are masked off: nothing
+// is copied. A load that crosses a cache line takes a whole cycle on Zen 5 and nearly all do, which
+// is why rows share them; masks cost nothing.
 #pragma once
-#include "kernels/table.hpp"
+#include "kernels/source_rows.hpp"
 
 namespace {
 
-// Taps known at compile time keep their weights in registers over a whole plane.
-template <class T, int Taps>
-void depthwise_fixed(const DepthwiseArgs<T>& a) {
-  constexpr int lanes = Vec<T>::lanes;
-  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
-  Vec<T> w[Taps];
-  const T* in[Taps];
-  for (int t = 0; t < Taps; ++t) w[t] = Vec<T>::set(a.weights[t]);
-  for (int64_t y = 0; y < a.rows; ++y) {
-    for (int t = 0; t < Taps; ++t) in[t] = a.taps[t] + y * a.source_row;
-    T* out = a.out + y * a.out_row;
-    for (int64_t x = 0; x < a.columns; x += lanes) {
-      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
-      Vec<T> s = a.accumulate ? Vec<T>::load_n(out + x, n) : bias;
-      for (int t = 0; t < Taps; ++t) s = fma(w[t], Vec<T>::load(in[t] + x), s);
-      if (a.relu) s = select(le(s, zero), zero, s);
-      if (n == lanes) {
-        s.store(out + x);
-      } else {
-        s.store_n(out + x, n);
-      }
-    }
+// Some of DepthwiseArgs for one plane.
+template <class T>
+struct DepthwisePlane {
+  const T *source, *weights;
+  T bias;
+  T* out;
+};
+
+// The source rows under R results y, y + row_group, ...
+template <int Taps, int RowStep, int R, class T>
+inline SourceRows<T> rows_under(const DepthwiseArgs<T>& a, const T* plane, int64_t y) {
+  return source_rows(plane, a.height, a.width, y * a.row_step + a.row_taps.first, a.row_taps.step,
+                     (R - 1) * RowStep + Taps);
+}
+
+// Source row K of a block is tap row K - r * RowStep of result r. A recursion, here and below,
+// because compilers do not reliably unroll a loop with conditions, and a rolled loop keeps weights
+// and sums in memory.
+template <int Taps, int RowStep, int K, int First, class T, int R>
+PYCONV_UNROLLED void add_row(const Vec<T> (&w)[Taps], Vec<T> v, Vec<T> (&s)[R]) {
+  if constexpr (K >= First * RowStep && K < First * RowStep + Taps)
+    s[First] = fma(w[K - First * RowStep], v, s[First]);
+  if constexpr (First + 1 < R) add_row<Taps, RowStep, K, First + 1>(w, v, s);
+}
+
+template <int RowStep, bool Border, int K, class T, bool Strided, int Count, int Taps, int R>
+PYCONV_UNROLLED void add_columns(SourceRows<T>& rows,
+                                 const TapColumns<T, Strided, Count>& columns,
+                                 const Vec<T> (&w)[Count][Taps], Vec<T> (&s)[R]) {
+  Vec<T> v[Count];
+  // The rows that the next block of results adds to these: a block is the right time ahead.
+  if constexpr (K + RowStep >= Taps) {
+    prefetch(rows.p + R * RowStep * rows.pitch);
+    if constexpr (Strided) prefetch(rows.p + R * RowStep * rows.pitch + Vec<T>::lanes);
+  }
+  rows.template next<K, Border>(columns, v);
+  add_row<Taps, RowStep, K, 0>(w[0], v[0], s);
+  if constexpr (Count > 1) add_row<Taps, RowStep, K, 0>(w[1], v[1], s);
+  if constexpr (Count > 2) add_row<Taps, RowStep, K, 0>(w[2], v[2], s);
+  if constexpr (K + 1 < (R - 1) * RowStep + Taps) 
+    add_columns<RowStep, Border, K + 1>(rows, columns, w, s);
+}
+
+template <class T, int Taps, int I = 0>
+PYCONV_UNROLLED void set_column(const T* weights, ptrdiff_t step, Vec<T> (&w)[Taps]) {
+  w[I] = Vec<T>::set(weights[I * step]);
+  hold(w[I]);
+  if constexpr (I + 1 < Taps) set_column<T, Taps, I + 1>(weights, step, w);
+}
+
+template <class T, int Count, int Taps>
+PYCONV_UNROLLED void set_weights(const DepthwiseArgs<T>& a, const T* weights, const TapRun& columns,
+                                 int64_t first, Vec<T> (&w)[Count][Taps]) {
+  const ptrdiff_t step = a.row_taps.weight_step;
+  weights += a.row_taps.weight + columns.weight + first * columns.weight_step;
+  set_column(weights, step, w[0]);
+  if constexpr (Count > 1) set_column(weights + columns.weight_step, step, w[1]);
+  if constexpr (Count > 2) set_column(weights + 2 * columns.weight_step, step, w[2]);
+}
+
+template <int RowStep, class T, bool Strided, int Count, int Taps, int R>
+inline void add_block(SourceRows<T> rows, const TapColumns<T, Strided, Count>& columns,
+                      const Vec<T> (&w)[Count][Taps], Vec<T> (&s)[R]) {
+  constexpr unsigned all = (1u << ((R - 1) * RowStep + Taps)) - 1u;
+  if (rows.inside == all) {
+    add_columns<RowStep, false, 0>(rows, columns, w, s);
+  } else {
+    add_columns<RowStep, true, 0>(rows, columns, w, s);
   }
 }
 
-// Source row `Row` of a block: each of its three shifted vectors serves up to three output rows.
-// A recursion, because compilers do not reliably unroll a loop with conditions, and a rolled loop
-// keeps weights and sums in memory.
-template <class T, int R, int Row>
-inline void add_source_rows(const T* const (&in)[3], ptrdiff_t source_row, const Vec<T> (&w)[9],
-                            Vec<T> (&s)[R]) {
-  for (int c = 0; c < 3; ++c) {
-    Vec<T> v = Vec<T>::load(in[c] + Row * source_row);
-    hold(v);
-    if constexpr (Row < R) s[Row] = fma(w[c], v, s[Row]);
-    if constexpr (Row >= 1 && Row - 1 < R) s[Row - 1] = fma(w[3 + c], v, s[Row - 1]);
-    if constexpr (Row >= 2) s[Row - 2] = fma(w[6 + c], v, s[Row - 2]);
-  }
-  if constexpr (Row < R + 1) add_source_rows<T, R, Row + 1>(in, source_row, w, s);
+// `Count` tap columns from number j for R rows of results, whose first column is x.
+template <int Taps, int RowStep, bool Strided, int Count, class T, int R>
+inline void add_some(const DepthwiseArgs<T>& a, const T* weights, const TapRun& taps, int64_t j,
+                     int64_t x, const SourceRows<T>& first, Vec<T> (&s)[R]) {
+  Vec<T> w[Count][Taps];
+  set_weights(a, weights, taps, j, w);
+  constexpr int lanes = Vec<T>::lanes;
+  const int64_t at = (Strided ? 2 * x : x) + taps.first + j * taps.step;
+  const TapColumns<T, Strided, Count> columns(at, taps.step, a.width, lanes);
+  add_block<RowStep>(first.from(at), columns, w, s);
 }
 
-// 3x3 with both row steps 1: R output rows share R + 2 source rows, 3 (R + 2) loads for 9 R
-// products. Every output adds its taps in row order, whatever R: a block is no seam.
-template <class T, int R>
-int64_t depthwise_3x3_rows(const DepthwiseArgs<T>& a, int64_t y) {
+template <int Taps, int RowStep, bool Strided, class T, int R>
+inline void add_all(const DepthwiseArgs<T>& a, const T* weights, const TapRun& taps, int64_t x,
+                    const SourceRows<T>& rows, Vec<T> (&s)[R]) {
+  int64_t j = 0;
+  if constexpr (Strided)
+    for (; taps.step == 1 && j + 2 <= taps.count; j += 2)
+      add_some<Taps, RowStep, Strided, 2>(a, weights, taps, j, x, rows, s);
+  for (; j < taps.count; ++j)
+    add_some<Taps, RowStep, Strided, 1>(a, weights, taps, j, x, rows, s);
+}
+
+template <class T>
+inline void store_result(Vec<T> s, bool relu, T* out, int64_t left) {
   constexpr int lanes = Vec<T>::lanes;
-  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
-  const ptrdiff_t source_row = a.source_row, out_row = a.out_row;
-  const int64_t columns = a.columns;
+  const Vec<T> zero = Vec<T>::zero();
+  if (relu) s = select(le(s, zero), zero, s);
+  if (left >= lanes) {
+    s.store(out);
+  } else {
+    s.store_n(out, clamp_to_lanes(left, lanes));
+  }
+}
+
+// Rows y, y + a.row_group, ... of one plane: R of them. With `Square`, as many tap columns as rows,
+// whose weights stay in registers.
+template <int Taps, int RowStep, bool Strided, bool Square, int R, class T>
+void one_block(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane, int64_t y) {
+  constexpr int lanes = Vec<T>::lanes, kept = Square ? Taps : 1;
+  const Vec<T> bias = Vec<T>::set(plane.bias);
+  const ptrdiff_t out_row = a.out_row * a.row_group;
+  const int64_t columns = a.columns, width = a.width;
   const bool accumulate = a.accumulate, relu = a.relu;
-  Vec<T> w[9];
-  for (int t = 0; t < 9; ++t) w[t] = Vec<T>::set(a.weights[t]);
-  for (; y + R <= a.rows; y += R) {
-    const T* in[3] = {a.taps[0] + y * source_row, a.taps[1] + y * source_row,
-                      a.taps[2] + y * source_row};
-    T* out = a.out + y * out_row;
-    for (int64_t x = 0; x < columns; x += lanes, out += lanes) {
-      const int n = columns - x < lanes ? static_cast<int>(columns - x) : lanes;
-      Vec<T> s[R];
-      for (int r = 0; r < R; ++r) s[r] = accumulate ? Vec<T>::load_n(out + r * out_row, n) : bias;
-      add_source_rows<T, R, 0>(in, source_row, w, s);
-      for (int c = 0; c < 3; ++c) in[c] += lanes;
-      for (int r = 0; r < R; ++r) {
-        if (relu) s[r] = select(le(s[r], zero), zero, s[r]);
-        if (n == lanes) {
-          s[r].store(out + r * out_row);
-        } else {
-          s[r].store_n(out + r * out_row, n);
-        }
-      }
+  const TapRun taps = a.column_taps[0];
+  const SourceRows<T> rows = rows_under<Taps, RowStep, R>(a, plane.source, y);
+  Vec<T> w[kept][Taps];
+  if constexpr (Square) set_weights(a, plane.weights, taps, 0, w);
+  T* out = plane.out + y * a.out_row;
+  for (int64_t x = 0; x < columns; x += lanes, out += lanes) {
+    const int n = clamp_to_lanes(columns - x, lanes);
+    Vec<T> s[R];
+    for (int r = 0; r < R; ++r)
+      s[r] = accumulate ? Vec<T>::load_n(out + r * out_row, n) : bias;
+    if constexpr (Square) {
+      const int64_t at = (Strided ? 2 * x : x) + taps.first;
+      const TapColumns<T, Strided, kept> inside(at, taps.step, width, lanes);
+      add_block<RowStep>(rows.from(at), inside, w, s);
+    } else {
+      add_all<Taps, RowStep, Strided>(a, plane.weights, taps, x, rows, s);
     }
+    for (int r = 0; r < R; ++r) store_result(s[r], relu, out + r * out_row, columns - x);
   }
-  return y;
 }
 
-template <class T>
-bool rows_shared(const DepthwiseArgs<T>& a) {
-  for (int c = 0; c < 3; ++c)
-    if (a.taps[3 + c] != a.taps[c] + a.source_row || a.taps[6 + c] != a.taps[3 + c] + a.source_row)
-      return false;
-  return true;
-}
-
-template <class T>
-void depthwise_any(const DepthwiseArgs<T>& a) {
+// Two dense halves, the even and the odd columns of the result, put in turn as they are stored.
+template <int Taps, int R, class T>
+void merged_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane, int64_t y) {
   constexpr int lanes = Vec<T>::lanes;
-  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
-  for (int64_t y = 0; y < a.rows; ++y) {
-    T* out = a.out + y * a.out_row;
-    const ptrdiff_t row = y * a.source_row;
-    for (int64_t x = 0; x < a.columns; x += lanes) {
-      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
-      Vec<T> s = a.accumulate ? Vec<T>::load_n(out + x, n) : bias;
-      for (int64_t t = 0; t < a.tap_count; ++t)
-        s = fma(Vec<T>::set(a.weights[t]), Vec<T>::load(a.taps[t] + row + x), s);
-      if (a.relu) s = select(le(s, zero), zero, s);
-      s.store_n(out + x, n);
+  const ptrdiff_t out_row = a.out_row * a.row_group;
+  const int64_t columns = a.columns;
+  const bool accumulate = a.accumulate;
+  const SourceRows<T> rows = rows_under<Taps, 1, R>(a, plane.source, y);
+  T* out = plane.out + y * a.out_row;
+  for (int64_t x = 0; 2 * x < columns; x += lanes, out += 2 * lanes) {
+    Vec<T> even[R], odd[R];
+    for (int r = 0; r < R; ++r) even[r] = odd[r] = Vec<T>::zero();
+    add_all<Taps, 1, false>(a, plane.weights, a.column_taps[0], x, rows, even);
+    add_all<Taps, 1, false>(a, plane.weights, a.column_taps[1], x, rows, odd);
+    const int64_t left = columns - 2 * x;
+    for (int r = 0; r < R; ++r) {
+      Vec<T> low, high;
+      interleave(even[r], odd[r], low, high);
+      T* to = out + r * out_row;
+      if (accumulate) {
+        low = add(low, Vec<T>::load_n(to, clamp_to_lanes(left, lanes)));
+        high = add(high, Vec<T>::load_n(to + lanes, clamp_to_lanes(left - lanes, lanes)));
+      }
+      store_result(low, false, to, left);
+      store_result(high, false, to + lanes, left - lanes);
     }
   }
 }
 
-// The source may be read up to a vector past the last column: the driver leaves that slack.
+template <Columns Mode, int Taps, bool Square, int R, class T>
+inline void some_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane, int64_t y) {
+  if constexpr (Mode == Columns::merged) {
+    merged_rows<Taps, R>(a, plane, y);
+  } else {
+    constexpr bool strided = Mode == Columns::strided;
+    one_block<Taps, strided ? 2 : 1, strided, Square, R>(a, plane, y);
+  }
+}
+
+// A merged block holds two sums a row, so it is of half as many rows.
+template <Columns Mode, int Taps, bool Square, class T>
+void depthwise_plane(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane) {
+  constexpr int most = Mode == Columns::merged ? (depthwise_rows + 1) / 2 : depthwise_rows;
+  const int64_t group = a.row_group;
+  for (int64_t first = 0; first < group && first < a.rows; ++first) {
+    int64_t y = first, left = (a.rows - first + group - 1) / group;
+    for (; left >= most; left -= most, y += most * group)
+      some_rows<Mode, Taps, Square, most>(a, plane, y);
+    if constexpr (most > 2)
+      for (; left >= 2; left -= 2, y += 2 * group) some_rows<Mode, Taps, Square, 2>(a, plane, y);
+    for (; left > 0; --left, y += group) some_rows<Mode, Taps, Square, 1>(a, plane, y);
+  }
+}
+
+template <class T>
+using DepthwiseFunction = void (*)(const DepthwiseArgs<T>&, const DepthwisePlane<T>&);
+
+template <class T>
+DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
+  const int64_t taps = a.row_taps.count;
+  const bool nine = taps == 3 && a.column_taps[0].count == 3;
+  if (a.mode == Columns::merged) {
+    switch (taps) {
+      case 1: return depthwise_plane<Columns::merged, 1, false, T>;
+      case 2: return depthwise_plane<Columns::merged, 2, false, T>;
+      default: return depthwise_plane<Columns::merged, 3, false, T>;
+    }
+  }
+  if (a.mode == Columns::strided) {
+    if (nine && a.column_taps[0].step == 1) return depthwise_plane<Columns::strided, 3, true, T>;
+    switch (taps) {
+      case 3: return depthwise_plane<Columns::strided, 3, false, T>;
+      default: return depthwise_plane<Columns::strided, 5, false, T>;
+    }
+  }
+  if (nine) return depthwise_plane<Columns::dense, 3, true, T>;
+  switch (taps) {
+    case 1: return depthwise_plane<Columns::dense, 1, false, T>;
+    case 2: return depthwise_plane<Columns::dense, 2, false, T>;
+    case 3: return depthwise_plane<Columns::dense, 3, false, T>;
+    case 4: return depthwise_plane<Columns::dense, 4, false, T>;
+    case 5: return depthwise_plane<Columns::dense, 5, false, T>;
+    default: return depthwise_plane<Columns::dense, 7, false, T>;
+  }
+}
+
 template <class T>
 void depthwise(const DepthwiseArgs<T>& a) {
-  switch (a.tap_count) {
-    case 1: return depthwise_fixed<T, 1>(a);
-    case 2: return depthwise_fixed<T, 2>(a);
-    case 3: return depthwise_fixed<T, 3>(a);
-    case 4: return depthwise_fixed<T, 4>(a);
-    case 9:
-      if (rows_shared(a)) {
-        const int64_t done = depthwise_3x3_rows<T, 4>(a, 0);
-        depthwise_3x3_rows<T, 1>(a, done);
-        return;
-      }
-      return depthwise_fixed<T, 9>(a);
-    default: return depthwise_any<T>(a);
+  const DepthwiseFunction<T> run = depthwise_function(a);
+  DepthwisePlane<T> plane{a.source, a.weights, T(0), a.out};
+  for (int64_t i = 0; i < a.planes; ++i) {
+    if (a.bias) plane.bias = a.bias[i];
+    run(a, plane);
+    plane.source += a.source_plane;
+    plane.weights += a.weight_plane;
+    plane.out += a.out_plane;
   }
-}
-
-template <class T, int Taps>
-void depthwise_weight_taps(const DepthwiseWeightArgs<T>& a, int64_t first) {
-  constexpr int lanes = Vec<T>::lanes;
-  Vec<T> s[Taps];
-  const T* in[Taps];
-  for (int t = 0; t < Taps; ++t) s[t] = Vec<T>::zero();
-  for (int64_t y = 0; y < a.rows; ++y) {
-    for (int t = 0; t < Taps; ++t) in[t] = a.taps[first + t] + y * a.source_row;
-    const T* grad = a.grad + y * a.grad_row;
-    int64_t x = 0;
-    for (; x + lanes <= a.columns; x += lanes) {
-      const Vec<T> g = Vec<T>::load(grad + x);
-      for (int t = 0; t < Taps; ++t) s[t] = fma(g, Vec<T>::load(in[t] + x), s[t]);
-    }
-    if (x == a.columns) continue;
-    const int n = static_cast<int>(a.columns - x);
-    const Vec<T> g = Vec<T>::load_n(grad + x, n);
-    // Masked on both sides: slack may hold anything, and 0 * NaN is NaN.
-    for (int t = 0; t < Taps; ++t) s[t] = fma(g, Vec<T>::load_n(in[t] + x, n), s[t]);
-  }
-  for (int t = 0; t < Taps; ++t) a.sums[first + t] += s[t].sum();
-}
-
-template <class T>
-void depthwise_weight(const DepthwiseWeightArgs<T>& a) {
-  int64_t t = 0;
-  for (; t + 9 <= a.tap_count; t += 9) depthwise_weight_taps<T, 9>(a, t);
-  for (; t + 3 <= a.tap_count; t += 3) depthwise_weight_taps<T, 3>(a, t);
-  for (; t < a.tap_count; ++t) depthwise_weight_taps<T, 1>(a, t);
-}
-
-// Four independent partial sums, added in a fixed order.
-template <class T>
-T sum_values(const T* in, int64_t count) {
-  constexpr int lanes = Vec<T>::lanes;
-  Vec<T> s[4] = {Vec<T>::zero(), Vec<T>::zero(), Vec<T>::zero(), Vec<T>::zero()};
-  int64_t i = 0;
-  for (; i + 4 * lanes <= count; i += 4 * lanes)
-    for (int j = 0; j < 4; ++j) s[j] = add(s[j], Vec<T>::load(in + i + j * lanes));
-  for (; i < count; i += lanes) {
-    const int n = count - i < lanes ? static_cast<int>(count - i) : lanes;
-    s[0] = add(s[0], Vec<T>::load_n(in + i, n));
-  }
-  return add(add(s[0], s[1]), add(s[2], s[3])).sum();
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include "kernels/avg_pool.hpp"
 #include "kernels/copy.hpp"
 #include "kernels/depthwise.hpp"
+#include "kernels/depthwise_strip.hpp"
+#include "kernels/depthwise_weight.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/max_gather.hpp"
@@ -73,6 +75,8 @@ constexpr Kernels<T> make_kernels() {
   k.merge_rows = &merge_rows<T>;
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
+  k.strip = &strip<T>;
+  k.strip_weight = &strip_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
   k.winograd[0] = make_winograd<T, 2>();

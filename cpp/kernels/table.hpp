@@ -64,9 +64,50 @@ struct PadArgs {
   ptrdiff_t ahead;   // elements from here to what is read soon: brought near; 0: nothing
 };
 
-// Several output rows of one plane: out[y][x] = bias + sum over taps of weight * source.
+// The taps of one dimension that reach a grid position x: source positions x * step + first,
+// further ones `step` apart, and where their weights lie.
+struct TapRun {
+  int64_t count, first, step;
+  ptrdiff_t weight, weight_step;
+};
+
+// How result columns lie over source columns: one to one, on every second one, or two to one, the
+// even and the odd each with taps of their own.
+enum class Columns : int { dense, strided, merged };
+
+// Filters on planes as they lie in memory: result (y, x) = bias + sum over taps of
+// weight * source(y * row_step + row tap, x + column tap), zero outside the source.
 template <class T>
 struct DepthwiseArgs {
+  Columns mode;
+  const T* source;   // of the first plane, like the next three
+  const T* weights;
+  const T* bias;     // or null
+  T* out;
+  int64_t planes, source_plane, weight_plane, out_plane;  // how many, and from one to the next
+  int64_t height, width;                                  // of a source plane
+  TapRun row_taps, column_taps[2];                        // the second where merged
+  int64_t row_step, row_group;  // rows of results that share source rows are row_group apart
+  int64_t rows, columns, out_row;
+  bool accumulate, relu;
+};
+
+// Likewise: sums[tap] += sum over pixels of grad * source, `planes` times.
+template <class T>
+struct DepthwiseWeightArgs {
+  Columns mode;
+  const T *source, *grad;  // of the first plane
+  T* sums;                 // a plane's taps behind those of the one before
+  int64_t planes, source_plane, grad_plane;
+  int64_t height, width;
+  TapRun row_taps, column_taps;
+  int64_t row_step, row_group;
+  int64_t rows, columns, grad_row;
+};
+
+// Several output rows of one plane: out[y][x] = bias + sum over taps of weight * source.
+template <class T>
+struct StripArgs {
   const T* const* taps;  // per tap: the source element under output (0, 0)
   const T* weights;      // per tap
   int64_t tap_count;
@@ -80,7 +121,7 @@ struct DepthwiseArgs {
 
 // Per tap: sum over rows and columns of grad * source, added to sums[tap].
 template <class T>
-struct DepthwiseWeightArgs {
+struct StripWeightArgs {
   const T* const* taps;
   int64_t tap_count;
   ptrdiff_t source_row;
@@ -201,6 +242,8 @@ struct Kernels {
   void (*merge_rows)(const T* even, const T* odd, int64_t pairs, T* out);
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
+  void (*strip)(const StripArgs<T>&);
+  void (*strip_weight)(const StripWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);
   T (*fma_chains)(int64_t steps);  // 12 independent chains, to measure the peak of this core
   WinogradKernels<T> winograd[2];  // F(2x2, 3x3), F(4x4, 3x3)

@@ -223,7 +223,7 @@ void check_merge() {
 
 // A window of tap_rows x tap_columns whose rows lie `row_step` source rows apart.
 template <class T>
-void check_depthwise(int64_t tap_rows, int64_t tap_columns, int64_t row_step, int64_t rows,
+void check_strip(int64_t tap_rows, int64_t tap_columns, int64_t row_step, int64_t rows,
                      int64_t columns, int variant) {
   const Kernels<T>& k = kernels_under_test<T>();
   const int64_t source_row = columns + tap_columns - 1 + k.lanes, taps = tap_rows * tap_columns;
@@ -242,32 +242,32 @@ void check_depthwise(int64_t tap_rows, int64_t tap_columns, int64_t row_step, in
     before.push_back(accumulate ? T(small_integer()) : T(2));
     if (accumulate) out[i / columns * out_row + i % columns] = before.back();
   }
-  k.depthwise({at.data(), weights.data(), taps, source_row, out.data(), out_row, rows, columns,
+  k.strip({at.data(), weights.data(), taps, source_row, out.data(), out_row, rows, columns,
                T(2), accumulate, relu});
   for (int64_t y = 0; y < rows; ++y) {
     for (int64_t x = 0; x < columns; ++x) {
       T sum = before[static_cast<std::size_t>(y * columns + x)];
       for (int64_t t = 0; t < taps; ++t)
         sum += weights[t] * at[static_cast<std::size_t>(t)][y * source_row + x];
-      expect("depthwise", y * columns + x, out[y * out_row + x], clamped(sum, relu));
+      expect("strip", y * columns + x, out[y * out_row + x], clamped(sum, relu));
     }
-    out.check_gap("depthwise: gap", y * out_row + columns, (y + 1) * out_row);
+    out.check_gap("strip: gap", y * out_row + columns, (y + 1) * out_row);
   }
-  out.check("depthwise: canary");
+  out.check("strip: canary");
   std::vector<T> expected(sums.data(), sums.data() + taps);
-  k.depthwise_weight({at.data(), taps, source_row, grad.data(), columns, rows, columns,
+  k.strip_weight({at.data(), taps, source_row, grad.data(), columns, rows, columns,
                       sums.data()});
   for (int64_t t = 0; t < taps; ++t) {
     for (int64_t i = 0; i < rows * columns; ++i)
       expected[static_cast<std::size_t>(t)] +=
           grad[i] * at[static_cast<std::size_t>(t)][i / columns * source_row + i % columns];
-    expect("depthwise_weight", t, sums[t], expected[static_cast<std::size_t>(t)]);
+    expect("strip_weight", t, sums[t], expected[static_cast<std::size_t>(t)]);
   }
-  sums.check("depthwise_weight: canary");
+  sums.check("strip_weight: canary");
 }
 
 template <class T>
-void check_depthwises() {
+void check_strips() {
   const int64_t lanes = kernels_under_test<T>().lanes;
   const int64_t windows[][3] = {{1, 1, 1}, {1, 2, 1}, {3, 1, 1}, {2, 2, 1}, {1, 5, 1},
                                 {3, 3, 1}, {3, 3, 2}, {5, 5, 1}, {2, 6, 3}};
@@ -275,7 +275,7 @@ void check_depthwises() {
   for (const auto& w : windows)
     for (int64_t rows = 1; rows <= 9; ++rows)
       for (int64_t columns : {int64_t(1), lanes - 1, lanes, lanes + 1, 3 * lanes + 2})
-        check_depthwise<T>(w[0], w[1], w[2], rows, columns, variant++ % 4);
+        check_strip<T>(w[0], w[1], w[2], rows, columns, variant++ % 4);
 }
 
 template <class T>
@@ -327,7 +327,7 @@ void check_all() {
   check_transposes<T>();
   check_pads<T>();
   check_merge<T>();
-  check_depthwises<T>();
+  check_strips<T>();
   check_runs<T>();
   for (int64_t planes : {int64_t(1), lanes - 1, lanes, 2 * lanes + 1})
     for (int64_t count : {int64_t(1), lanes - 1, lanes, 5 * lanes + 3})

@@ -109,6 +109,18 @@ _GROUPS = (
     _edge("depthwise.asymmetric", (1, 4, 8, 9), (4, 1, 3, 3), padding=((0, 1), (2, 0)), groups=4),
     _edge("depthwise.pad_over_kernel", (1, 3, 4, 4), (3, 1, 3, 3), padding=4, groups=3),
     _edge("depthwise.one_pixel", (2, 17, 1, 1), (17, 1, 3, 3), padding=1, groups=17),
+    _edge("depthwise.7rows.s2", (1, 2, 31, 67), (2, 1, 3, 3), stride=2, padding=1, groups=2),
+    _edge("depthwise.7rows.dilation3", (1, 2, 26, 35), (2, 1, 3, 3), dilation=3, groups=2),
+    _edge("depthwise.wide", (1, 2, 3, 530), (2, 1, 3, 3), padding=1, groups=2),
+    _edge("depthwise.5x3.s2", (1, 3, 19, 35), (3, 1, 5, 3), stride=2, padding=(2, 1), groups=3),
+    _edge("depthwise.3x5", (1, 3, 15, 21), (3, 1, 3, 5), padding=(1, 2), groups=3),
+    _edge("depthwise.3x3.s1x2", (1, 3, 9, 20), (3, 1, 3, 3), stride=(1, 2), padding=1, groups=3),
+    _edge("depthwise.3x3.s2x1", (1, 3, 16, 20), (3, 1, 3, 3), stride=(2, 1), padding=1, groups=3),
+    _edge("depthwise.7x7.s2", (1, 2, 16, 38), (2, 1, 7, 7), stride=2, padding=3, groups=2),
+    _edge("depthwise.dilation.s2", (1, 2, 17, 37), (2, 1, 3, 3), stride=2, dilation=3, groups=2),
+    _edge("depthwise.2x2.s2", (2, 3, 9, 34), (3, 1, 2, 2), stride=2, groups=3),
+    _edge("depthwise.6x4", (1, 2, 15, 18), (2, 1, 6, 4), padding=2, groups=2),
+    _edge("depthwise.9x9", (1, 2, 13, 18), (2, 1, 9, 9), padding=4, groups=2),
     *(
         _edge(f"depthwise.width{w}", (1, 2, 4, w), (2, 1, 3, 3), padding=1, groups=2)
         for w in (2, 7, 8, 9, 15, 16, 17, 31, 33, 47)

@@ -2,7 +2,7 @@
 // correlation of dy with the taps that reach it; nothing is multiplied by an inserted zero.
 #include <vector>
 
-#include "conv/depthwise.hpp"
+#include "conv/depthwise_strip.hpp"
 #include "conv/list.hpp"
 #include "core/parallel.hpp"
 
@@ -112,7 +112,7 @@ class PlaneTask {
     const Reach& c = column_reach_[static_cast<std::size_t>(w)];
     const int64_t channel = plane_ % p_.c, filters = p_.k / p_.groups;
     const T* weight = static_cast<const T*>(args_.other) + (channel * filters + f) * taps_of(p_);
-    DepthwiseArgs<T> d{};
+    StripArgs<T> d{};
     for (std::size_t i = 0; i < r.tap.size(); ++i)
       for (std::size_t j = 0; j < c.tap.size(); ++j, ++d.tap_count) {
         memory_.taps[d.tap_count] =
@@ -128,7 +128,7 @@ class PlaneTask {
     d.accumulate = direct && f > 0;
     d.out = direct ? out : memory_.result + w * memory_.result_size;
     d.out_row = direct ? p_.stride[1] * p_.input[2] : ceil_div(p_.input[2], p_.stride[2]);
-    kernels_of<T>(*plan_.isa).depthwise(d);
+    kernels_of<T>(*plan_.isa).strip(d);
   }
 
   // The blocks of all column residues, back in turn.
@@ -184,8 +184,8 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
 
 }  // namespace
 
-const ConvAlgorithm depthwise_input{
-    "depthwise", Direction::input, Precision::highest, depthwise_refuses, depthwise_prefers,
+const ConvAlgorithm depthwise_strip_input{
+    "depthwise_strip", Direction::input, Precision::highest, strip_refuses, depthwise_prefers,
     plan_planes, run_planes};
 
 }  // namespace pyconv
