@@ -70,7 +70,9 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t limit = depth_limit<T>(width);
   const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   plan.depth_block = ceil_div(channels, depth_blocks) * taps;
-  const int64_t pixel_blocks = std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, 16));
+  // Where many images give the tasks, an image is split less: every task reads a band of its own.
+  const int64_t pixel_blocks = std::max(
+      ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, ceil_div(16, std::max<int64_t>(1, p.n))));
   plan.row_block = ceil_div(area, pixel_blocks);
   plan.row_blocks = ceil_div(area, plan.row_block);
   const int64_t panels = std::max<int64_t>(1, ceil_div(v.columns, width));
@@ -129,10 +131,7 @@ class PixelTask {
     Arena arena(task_scratch(plan_.task_bytes));
     const TaskMemory<T> memory(plan_, arena);
     const int64_t first_line = pixel_ / v_.result[2];
-    for (int64_t i = 0; i < pixels_; ++i) {
-      const int64_t y = (pixel_ + i) / v_.result[2] - first_line, x = (pixel_ + i) % v_.result[2];
-      memory.pixels[i] = y * v_.step[1] * phase_.pitch + x * v_.step[2];
-    }
+    place_pixels(memory.pixels);
     int64_t at = 0;
     // At least once: without any product the result is still the bias, or zero.
     do {
@@ -148,6 +147,16 @@ class PixelTask {
   }
 
  private:
+  void place_pixels(ptrdiff_t* offsets) const {
+    int64_t line = 0, x = pixel_ % v_.result[2];
+    for (int64_t i = 0; i < pixels_; ++i) {
+      offsets[i] = line + x * v_.step[2];
+      if (++x < v_.result[2]) continue;
+      x = 0;
+      line += v_.step[1] * phase_.pitch;
+    }
+  }
+
   // In order: a row may be written past its end, over the start of the next.
   void fill_band(T* band, int64_t first_line, int64_t at, int64_t depth) const {
     const int64_t taps = taps_of(p_), plane = v_.plane();

@@ -104,10 +104,11 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
     for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
 }
 
-// About twelve tasks an image, but no task over 8 panels; an even number where one is near, because
+// About twelve tasks an image, or 48 in all where `images` are many (a task starts with a band or
+// a gathered panel of its own), but no task over 8 panels; an even number where one is near, because
 // halves are the commonest share.
-int64_t panels_of_task(int64_t panels) {
-  const int64_t best = ceil_div(panels, 12);
+int64_t panels_of_task(int64_t panels, int64_t images) {
+  const int64_t best = std::max(ceil_div(panels, 12), std::min(panels, panels * images / 48));
   if (best >= 8) return 8;
   for (int64_t tried : {best, best + 1, best - 1})
     if (tried > 0 && ceil_div(panels, tried) % 2 == 0) return tried;
@@ -125,7 +126,7 @@ void plan_blocks(ConvPlan& plan) {
   int64_t columns = 0;
   for (const ConvPhase& phase : plan.phases) columns = std::max(columns, phase.columns);
   choose_depth<T>(plan);
-  plan.column_block = panels_of_task(ceil_div(columns, width)) * width;
+  plan.column_block = panels_of_task(ceil_div(columns, width), p.n * p.groups) * width;
   const int64_t column_blocks = ceil_div(columns, plan.column_block);
   const int64_t rows = std::max<int64_t>(1, s.rows);
   const int64_t wanted = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4

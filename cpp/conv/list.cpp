@@ -5,8 +5,8 @@ namespace pyconv {
 namespace {
 
 const ConvAlgorithm* const forward[] = {
-    &depthwise_forward,     &pointwise_forward, &channel_vector_forward, &direct_forward,
-    &implicit_gemm_forward, &naive_forward};
+    &depthwise_forward,      &pointwise_forward, &wide_rows_forward,
+    &channel_vector_forward, &direct_forward,    &implicit_gemm_forward, &naive_forward};
 const ConvAlgorithm* const input[] = {
     &depthwise_input,     &pointwise_input, &channel_vector_input, &direct_input,
     &implicit_gemm_input, &naive_input};

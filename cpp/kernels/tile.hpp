@@ -13,11 +13,17 @@
 
 namespace {
 
-// acc += a * b over all p. `masked`: the last vector of b is read only up to the last valid column.
+// Vector j of V in a row of which the last one is `masked` down to `tail` columns.
+template <bool masked, int V, class T>
+inline Vec<T> load_column(const T* row, int j, int tail) {
+  const T* at = row + j * Vec<T>::lanes;
+  return masked && j == V - 1 ? Vec<T>::load_n(at, tail) : Vec<T>::load(at);
+}
+
+// acc += a * b over all p. Loops over rows are unrolled by name here and below: GCC otherwise keeps
+// the sums in memory and stores all of them at every step.
 template <bool masked, class T, int R, int V>
-inline void multiply(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
-  constexpr int lanes = Vec<T>::lanes;
-  const int tail = t.columns - (V - 1) * lanes;
+inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   const T* a[R];
   for (int i = 0; i < R; ++i) a[i] = t.a + t.a_rows[i];
   const ptrdiff_t* const a_cols = t.a_cols;
@@ -27,9 +33,7 @@ inline void multiply(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
     const T* b = t.b + b_rows[p];
     const ptrdiff_t at = a_cols[p];
     Vec<T> column[V];
-    for (int j = 0; j < V - 1; ++j) column[j] = Vec<T>::load(b + j * lanes);
-    const T* last = b + (V - 1) * lanes;
-    column[V - 1] = masked ? Vec<T>::load_n(last, tail) : Vec<T>::load(last);
+    for (int j = 0; j < V; ++j) column[j] = load_column<masked, V>(b, j, tail);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const Vec<T> row = Vec<T>::set(a[i][at]);
@@ -38,51 +42,61 @@ inline void multiply(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
   }
 }
 
-template <class T, int V>
-inline void finish_row(const TileArgs<T>& t, int i, const Vec<T> (&acc)[V]) {
-  constexpr int lanes = Vec<T>::lanes;
-  T* c = t.c + i * t.c_row;
-  for (int j = 0; j < V; ++j, c += lanes) {
-    const int n = j == V - 1 ? t.columns - j * lanes : lanes;
-    Vec<T> s = acc[j];
-    if (t.accumulate) s = add(Vec<T>::load_n(c, n), s);
-    if (t.row_bias) s = add(s, Vec<T>::set(t.row_bias[i]));
-    if (t.column_bias) s = add(s, Vec<T>::load_n(t.column_bias + j * lanes, n));
-    if (t.relu) s = select(le(s, Vec<T>::zero()), Vec<T>::zero(), s);
-    s.store_n(c, n);
+// What is added to the sums, and the clamp.
+template <bool masked, class T, int R, int V>
+inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
+  if (t.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j)
+        acc[i][j] = add(load_column<masked, V>(t.c + i * t.c_row, j, tail), acc[i][j]);
   }
+  if (t.row_bias) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j) acc[i][j] = add(acc[i][j], Vec<T>::set(t.row_bias[i]));
+  }
+  if (t.column_bias) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j)
+        acc[i][j] = add(acc[i][j], load_column<masked, V>(t.column_bias, j, tail));
+  }
+  if (t.relu) {
+    const Vec<T> zero = Vec<T>::zero();
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j) acc[i][j] = select(le(acc[i][j], zero), zero, acc[i][j]);
+  }
+}
+
+template <bool masked, class T, int R, int V>
+inline void run_tile(const TileArgs<T>& t) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = t.columns - (V - 1) * lanes;
+  Vec<T> acc[R][V] = {};
+  multiply<masked>(t, tail, acc);
+  finish<masked>(t, tail, acc);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < V; ++j) {
+      T* c = t.c + i * t.c_row + j * lanes;
+      if (masked && j == V - 1) {
+        acc[i][j].store_n(c, tail);
+      } else {
+        acc[i][j].store(c);
+      }
+    }
 }
 
 // Columns past `columns` must be readable in b except in the last vector, which is masked.
 template <class T, int R, int V>
 void gemm_tile(const TileArgs<T>& t) {
-  constexpr int lanes = Vec<T>::lanes;
-  const bool whole = t.columns == V * lanes;
-  Vec<T> acc[R][V] = {};
-  if (whole) {
-    multiply<false>(t, acc);
+  if (t.columns == V * Vec<T>::lanes) {
+    run_tile<false, T, R, V>(t);
   } else {
-    multiply<true>(t, acc);
+    run_tile<true, T, R, V>(t);
   }
-  // The sums are copied out behind hold(), and the loops over rows unrolled by name: GCC otherwise
-  // keeps them in memory, where finish_row reads them, and stores them at every step above.
-  Vec<T> sums[R][V];
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i)
-    for (int j = 0; j < V; ++j) {
-      Vec<T> sum = acc[i][j];
-      hold(sum);
-      sums[i][j] = sum;
-    }
-  if (whole && !t.row_bias && !t.column_bias && !t.relu) {
-    for (int i = 0; i < R; ++i)
-      for (int j = 0; j < V; ++j) {
-        T* c = t.c + i * t.c_row + j * lanes;
-        (t.accumulate ? add(Vec<T>::load(c), sums[i][j]) : sums[i][j]).store(c);
-      }
-    return;
-  }
-  for (int i = 0; i < R; ++i) finish_row<T, V>(t, i, sums[i]);
 }
 
 // The most this core can do: enough independent chains to cover the latency, no memory at all.
