@@ -53,7 +53,9 @@ void make_phases(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
   int64_t end[3], o[3];
-  for (int i = 0; i < 3; ++i) end[i] = forward ? 1 : std::min(p.stride[i], p.input[i]);
+  // What a filter of one tap does not reach is written with what it does.
+  const bool one = forward || reads_image_in_place(plan);
+  for (int i = 0; i < 3; ++i) end[i] = one ? 1 : std::min(p.stride[i], p.input[i]);
   for (o[0] = 0; o[0] < end[0]; ++o[0])
     for (o[1] = 0; o[1] < end[1]; ++o[1])
       for (o[2] = 0; o[2] < end[2]; ++o[2]) plan.phases.push_back(make_phase(plan, o));

@@ -5,13 +5,13 @@ namespace pyconv {
 namespace {
 
 const ConvAlgorithm* const forward[] = {
-    &depthwise_forward,      &pointwise_forward, &wide_rows_forward,
-    &channel_vector_forward, &direct_forward,    &implicit_gemm_forward, &naive_forward};
+    &wide_rows_forward,      &depthwise_forward,     &pointwise_forward,
+    &channel_vector_forward, &implicit_gemm_forward, &naive_forward};
 const ConvAlgorithm* const input[] = {
-    &depthwise_input,      &pointwise_input, &wide_rows_input,
+    &wide_rows_input,      &depthwise_input, &pointwise_input,
     &channel_vector_input, &direct_input,    &implicit_gemm_input, &naive_input};
 const ConvAlgorithm* const weight[] = {
-    &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
+    &wide_rows_weight, &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
 
 }  // namespace
 

@@ -202,12 +202,15 @@ const char* refuses(const ConvPlan& plan) {
   return nullptr;
 }
 
-// Measured on grouped and first layers of 2 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
-// November 2026: below these widths too many lanes of a line's last vector are idle.
+// Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
+// November 2026: below these widths too many lanes of a line's last vector are idle, and filters
+// that share one channel are worth a tile from 5x5 on.
 bool prefers(const ConvPlan& plan) {
-  const DenseView v(plan.problem, plan.direction);
-  if (taps_of(plan.problem) == 1) return false;
-  const int64_t width = v.result[2];
+  const ConvProblem& p = plan.problem;
+  const DenseView v(p, plan.direction);
+  const int64_t width = v.result[2], taps = taps_of(p);
+  if (taps == 1) return false;
+  if (p.c == p.groups && p.k <= 16 * p.groups) return p.k > p.groups && taps > 9;
   if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
   return v.channels <= 16 && width >= 20 && (v.columns < 32 || v.area() > 1024);
 }

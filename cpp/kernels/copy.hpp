@@ -58,4 +58,18 @@ void merge_rows(const T* even, const T* odd, int64_t pairs, T* out) {
   }
 }
 
+// out[i] = in[i / step] where step divides i, zero elsewhere, for i < count.
+template <class T>
+void spread(const T* in, int64_t step, int64_t count, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  for (; step == 2 && i + 2 * lanes <= count; i += 2 * lanes) {
+    Vec<T> low, high;
+    interleave(Vec<T>::load(in + i / 2), Vec<T>::zero(), low, high);
+    low.store(out + i);
+    high.store(out + i + lanes);
+  }
+  for (; i < count; ++i) out[i] = i % step ? T(0) : in[i / step];
+}
+
 }  // namespace
