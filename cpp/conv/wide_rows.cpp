@@ -26,14 +26,18 @@ int64_t band_rows(const ConvProblem& p, const DenseView& v, int64_t lines) {
   return (lines - 1) * v.step[1] + extent(p, 1);
 }
 
-// A band of 32 KB leaves room for the weights in a first-level cache of 48 KB.
-constexpr int64_t band_bytes = 32 << 10;
+// A band of 32 KB leaves room for the weights in a first-level cache of 48 KB. Under eight lines too
+// much of it is border that the next task reads again: then the second-level cache holds it.
+constexpr int64_t band_bytes = 32 << 10, large_band_bytes = 256 << 10;
 
 // Lines of a task. Where images and groups give the tasks a plane stays whole if it fits.
 int64_t choose_lines(const ConvProblem& p, const DenseView& v, int64_t bytes_of_row) {
-  const int64_t fit = (band_bytes / bytes_of_row - extent(p, 1)) / v.step[1] + 1;
+  const auto fit = [&](int64_t bytes) {
+    return (bytes / bytes_of_row - extent(p, 1)) / v.step[1] + 1;
+  };
   const int64_t most = p.n * p.groups < 16 ? ceil_div(v.result[1], 4) : v.result[1];
-  const int64_t lines = std::clamp<int64_t>(fit, 1, most);
+  const int64_t wanted = std::max(fit(band_bytes), std::min<int64_t>(8, fit(large_band_bytes)));
+  const int64_t lines = std::clamp<int64_t>(wanted, 1, most);
   return ceil_div(v.result[1], ceil_div(v.result[1], lines));
 }
 
@@ -204,7 +208,7 @@ const char* refuses(const ConvPlan& plan) {
 
 // Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
 // November 2026: below these widths too many lanes of a line's last vector are idle, and filters
-// that share one channel are worth a tile from 5x5 on.
+// that share one channel are worth a tile from 5x5 on. Strides over 2 are split one by one.
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const DenseView v(p, plan.direction);
@@ -212,7 +216,8 @@ bool prefers(const ConvPlan& plan) {
   if (taps == 1) return false;
   if (p.c == p.groups && p.k <= 16 * p.groups) return p.k > p.groups && taps > 9;
   if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
-  return v.channels <= 16 && width >= 20 && (v.columns < 32 || v.area() > 1024);
+  if (v.channels > 16 || v.step[2] > 2) return false;
+  return width >= 20 && (v.columns < 32 || v.area() > 1024);
 }
 
 }  // namespace
