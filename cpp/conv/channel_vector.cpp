@@ -1,5 +1,5 @@
-// Forward convolution with filters as the vector and pixels broadcast; the data gradient of stride 1
-// is the same with input channels as the vector and dy as the image.
+// Forward convolution with filters as the vector and pixels broadcast; the data gradient of
+// stride 1 is the same with input channels as the vector and dy as the image.
 //
 //   block[pixel, filter] = sum over p of band(pixel, p) * weight[p, filter],   p = (channel, tap)
 //
@@ -48,8 +48,9 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   plan.depth_block = ceil_div(channels, depth_blocks) * taps;
   // Where many images give the tasks, an image is split less: every task reads a band of its own.
-  const int64_t pixel_blocks = std::max(
-      ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, ceil_div(16, std::max<int64_t>(1, p.n))));
+  const int64_t most = ceil_div(16, std::max<int64_t>(1, p.n));
+  const int64_t pixel_blocks =
+      std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, most));
   plan.row_block = ceil_div(area, pixel_blocks);
   plan.row_blocks = ceil_div(area, plan.row_block);
   const int64_t panels = std::max<int64_t>(1, ceil_div(v.columns, width));

@@ -107,8 +107,8 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
 }
 
 // About twelve tasks an image, or 48 in all where `images` are many (a task starts with a band or
-// a gathered panel of its own), but no task over 8 panels; an even number where one is near, because
-// halves are the commonest share.
+// a gathered panel of its own), but no task over 8 panels; an even number where one is near,
+// because halves are the commonest share.
 int64_t panels_of_task(int64_t panels, int64_t images) {
   const int64_t best = std::max(ceil_div(panels, 12), std::min(panels, panels * images / 48));
   if (best >= 8) return 8;

@@ -5,8 +5,8 @@
 // A task owns some rows and some columns of one image and group. For each block of depth the tile
 // finds its right operand in one of three places:
 //   implicit_gemm  a gathered panel of columns (depth_block x a tile's width, in the first cache)
-//   direct         a padded band of the image, every tap a shifted read of it: nothing is copied
-//                  once per tap, but columns run over whole padded rows, border included
+//   direct         (data gradient) a padded band of the image, every tap a shifted read of it:
+//                  nothing is copied once per tap, but columns run over whole padded rows
 //   pointwise      the image itself
 // Weights are read where they lie: packing them first measured no faster. The data gradient of
 // stride s is s^2 dense stride-1 products (phases), one per residue of the output position: no
@@ -167,10 +167,12 @@ class GemmTask {
     const int64_t plane = s_.result[0] * s_.result[1] * s_.result[2], width = s_.result[2];
     for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block) {
       for (int64_t done = 0, n; done < columns_; done += n) {
-        const int64_t row = (column_ + done) / phase_.grid[2], w = (column_ + done) % phase_.grid[2];
+        const int64_t w = (column_ + done) % phase_.grid[2];
+        const int64_t row = (column_ + done) / phase_.grid[2];
         n = std::min(phase_.grid[2] - w, columns_ - done);
         const int64_t at = w * p_.stride[2], count = std::min(n * p_.stride[2], width - at);
-        const int64_t d = row / phase_.grid[1] * p_.stride[0], h = row % phase_.grid[1] * p_.stride[1];
+        const int64_t d = row / phase_.grid[1] * p_.stride[0];
+        const int64_t h = row % phase_.grid[1] * p_.stride[1];
         for (int64_t z = d; z < std::min(d + p_.stride[0], s_.result[0]); ++z)
           for (int64_t y = h; y < std::min(h + p_.stride[1], s_.result[1]); ++y) {
             T* line = result() + i * plane + (z * s_.result[1] + y) * width + at;

@@ -1,4 +1,4 @@
-// Convolution with few channels, forward or the data gradient of stride 1, along lines of the result.
+// Convolution with few channels along lines of the result: forward, or data gradient of stride 1.
 //
 //   result[row, line, x] = sum over p of weight[row, p] * band(p, line, x),   p = (channel, tap)
 //
@@ -26,8 +26,8 @@ int64_t band_rows(const ConvProblem& p, const DenseView& v, int64_t lines) {
   return (lines - 1) * v.step[1] + extent(p, 1);
 }
 
-// A band of 32 KB leaves room for the weights in a first-level cache of 48 KB. Under eight lines too
-// much of it is border that the next task reads again: then the second-level cache holds it.
+// A band of 32 KB leaves room for the weights in a first-level cache of 48 KB. Under eight lines
+// too much of it is border that the next task reads again: then the second-level cache holds it.
 constexpr int64_t band_bytes = 32 << 10, large_band_bytes = 256 << 10;
 
 // Lines of a task. Where images and groups give the tasks a plane stays whole if it fits.
