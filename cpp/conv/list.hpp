@@ -7,14 +7,14 @@
 namespace pyconv {
 
 extern const ConvAlgorithm depthwise_forward, depthwise_input, depthwise_weight;  // depthwise*.cpp
-extern const ConvAlgorithm channel_vector_forward, channel_vector_input;          // channel_vector.cpp
-extern const ConvAlgorithm wide_rows_forward, wide_rows_input;                    // wide_rows.cpp
-extern const ConvAlgorithm wide_rows_weight;                                      // wide_rows_weight.cpp
-extern const ConvAlgorithm pointwise_forward, pointwise_input;                    // implicit_gemm.cpp
-extern const ConvAlgorithm direct_input;                                          // implicit_gemm.cpp
-extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;            // implicit_gemm.cpp
-extern const ConvAlgorithm direct_weight, implicit_gemm_weight;                   // weight_gemm.cpp
-extern const ConvAlgorithm naive_forward, naive_input, naive_weight;              // naive.cpp
+extern const ConvAlgorithm channel_vector_forward, channel_vector_input;  // channel_vector.cpp
+extern const ConvAlgorithm wide_rows_forward, wide_rows_input;  // wide_rows.cpp
+extern const ConvAlgorithm wide_rows_weight;  // wide_rows_weight.cpp
+extern const ConvAlgorithm pointwise_forward, pointwise_input;  // implicit_gemm.cpp
+extern const ConvAlgorithm direct_input;  // implicit_gemm.cpp
+extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;  // implicit_gemm.cpp
+extern const ConvAlgorithm direct_weight, implicit_gemm_weight;  // weight_gemm.cpp
+extern const ConvAlgorithm naive_forward, naive_input, naive_weight;  // naive.cpp
 
 using AlgorithmList = std::vector<const ConvAlgorithm*>;
 AlgorithmList algorithms(Direction);  // in order of choice
