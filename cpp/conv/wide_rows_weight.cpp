@@ -4,8 +4,8 @@
 //
 // dy is read where it lies and x from a padded band, split by column modulo stride, in which every
 // tap is a run of neighbours: nothing is transposed. Lanes are pixels, so that 6 filters of 25 taps
-// fill them as well as 64 do. A task owns a group and some chunks of lines; the chunks' sums are
-// added in order, and where tasks split them, so are the partial results.
+// fill them as well as 64 do. A task owns some channels and some chunks of lines; the chunks' sums
+// are added in order, and where tasks split them, so are the partial results.
 #include <algorithm>
 
 #include "conv/dense_view.hpp"
@@ -43,8 +43,14 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = ceil_div(v.result[1], lines);
   plan.row_block = ceil_div(v.result[1], plan.row_blocks);
   phase.band_rows = (plan.row_block - 1) * v.step[1] + extent(p, 1);
+  // Chunks give the tasks, which repeats nothing but adds partial results; then the channels.
+  const int64_t chunks = p.n * plan.row_blocks, channels = std::max<int64_t>(1, channels_of(p));
+  plan.splits = std::clamp<int64_t>(ceil_div(8, p.groups), 1, std::max<int64_t>(1, chunks / 4));
+  const int64_t parts = std::min(channels, ceil_div(8, p.groups * plan.splits));
+  plan.column_block = ceil_div(channels, parts);
+  phase.column_blocks = ceil_div(channels, plan.column_block);
   const int64_t fit = std::max<int64_t>(1, band_bytes / (bytes * phase.band_rows * phase.pitch));
-  plan.depth_block = std::min(std::max<int64_t>(1, channels_of(p)), fit);  // channels of a band
+  plan.depth_block = std::min(plan.column_block, fit);  // channels of a band
   for (int64_t c = 0; c < plan.depth_block; ++c)
     for (int64_t h = 0; h < p.kernel[1]; ++h)
       for (int64_t w = 0; w < p.kernel[2]; ++w) {
@@ -52,9 +58,7 @@ void plan_blocks(ConvPlan& plan) {
         phase.b_rows.push_back((c * phase.band_rows + h * p.dilation[1]) * phase.pitch +
                                x % v.step[2] * residue + x / v.step[2]);
       }
-  const int64_t chunks = p.n * plan.row_blocks;
-  plan.splits = std::clamp<int64_t>(ceil_div(8, p.groups), 1, std::max<int64_t>(1, chunks / 4));
-  plan.tasks = p.groups * plan.splits;
+  plan.tasks = p.groups * phase.column_blocks * plan.splits;
   plan.task_bytes =
       static_cast<std::size_t>(plan.depth_block * phase.band_rows * phase.pitch) * sizeof(T);
   if (plan.splits > 1)
@@ -73,27 +77,34 @@ void plan_wide_rows(ConvPlan& plan) {
 template <class T>
 class GradientTask {
  public:
-  // `out`: this task's copy of dw.
-  GradientTask(const ConvPlan& plan, const ConvArgs& args, int64_t group, T* out)
+  // `partials`: a dw for every split.
+  GradientTask(const ConvPlan& plan, const ConvArgs& args, int64_t task, T* partials)
       : plan_(plan), p_(plan.problem), v_(p_, Direction::forward), phase_(plan.phases[0]),
-        k_(kernels_of<T>(*plan.isa)), args_(args), group_(group),
-        rows_(channels_of(p_) * taps_of(p_)), out_(out + group * filters_of(p_) * rows_) {}
+        k_(kernels_of<T>(*plan.isa)), args_(args), rows_(channels_of(p_) * taps_of(p_)) {
+    split_ = task % plan.splits;
+    task /= plan.splits;
+    channel_ = task % phase_.column_blocks * plan.column_block;
+    last_channel_ = std::min(channel_ + plan.column_block, channels_of(p_));
+    group_ = task / phase_.column_blocks;
+    out_ = partials + (split_ * p_.groups + group_) * filters_of(p_) * rows_;
+  }
 
-  void run(int64_t split) {
-    const int64_t chunks = p_.n * plan_.row_blocks;
-    const int64_t first = chunks * split / plan_.splits;
-    const int64_t last = chunks * (split + 1) / plan_.splits;
-    if (first == last) std::fill_n(out_, filters_of(p_) * rows_, T(0));
+  void run() {
+    const int64_t chunks = p_.n * plan_.row_blocks, taps = taps_of(p_);
+    const int64_t first = chunks * split_ / plan_.splits;
+    const int64_t last = chunks * (split_ + 1) / plan_.splits;
+    for (int64_t f = 0; first == last && f < filters_of(p_); ++f)
+      std::fill_n(out_ + f * rows_ + channel_ * taps, (last_channel_ - channel_) * taps, T(0));
     T* band = static_cast<T*>(task_scratch(plan_.task_bytes));
     for (int64_t chunk = first; chunk < last; ++chunk) {
       image_ = chunk / plan_.row_blocks;
       line_ = chunk % plan_.row_blocks * plan_.row_block;
       lines_ = std::min(plan_.row_block, p_.output[1] - line_);
-      for (int64_t c = 0; c < channels_of(p_); c += plan_.depth_block) {
-        const int64_t channels = std::min(plan_.depth_block, channels_of(p_) - c);
+      for (int64_t c = channel_; c < last_channel_; c += plan_.depth_block) {
+        const int64_t channels = std::min(plan_.depth_block, last_channel_ - c);
         fill_band(band, c, channels);
         for (int64_t f = 0; f < filters_of(p_); f += k_.tile_rows)
-          multiply(band, f, c * taps_of(p_), channels * taps_of(p_), chunk > first);
+          multiply(band, f, c * taps, channels * taps, chunk > first);
       }
     }
   }
@@ -149,8 +160,9 @@ class GradientTask {
   const ConvPhase& phase_;
   const Kernels<T>& k_;
   const ConvArgs& args_;
-  const int64_t group_, rows_;
-  T* const out_;
+  const int64_t rows_;
+  T* out_ = nullptr;
+  int64_t split_ = 0, group_ = 0, channel_ = 0, last_channel_ = 0;
   int64_t image_ = 0, line_ = 0, lines_ = 0;
 };
 
@@ -160,10 +172,8 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   const int64_t size = p.k * channels_of(p) * taps_of(p);
   T* out = static_cast<T*>(args.out);
   T* partials = plan.splits > 1 ? static_cast<T*>(call_scratch(plan.shared_bytes)) : out;
-  parallel_for(plan.tasks, conv_work(p) / 2, [&](int64_t task) {
-    const int64_t split = task % plan.splits;
-    GradientTask<T>(plan, args, task / plan.splits, partials + split * size).run(split);
-  });
+  parallel_for(plan.tasks, conv_work(p) / 2,
+               [&](int64_t task) { GradientTask<T>(plan, args, task, partials).run(); });
   if (plan.splits == 1) return;
   std::copy_n(partials, size, out);
   for (int64_t s = 1; s < plan.splits; ++s)
