@@ -10,7 +10,7 @@ tool to pytest-benchmark, through a clock that moves only by them.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from pyconv import config
 from pyconv.bench import Job, importable_peers, runner
-from pyconv.bench.process import Process
+from pyconv.bench.result import Figure, Result, Row
 
 #: Time for each tool in each round: short, so that the tools change places often.
 ROUND_SECONDS = 0.05
@@ -60,26 +60,6 @@ def replay(benchmark: Any, samples: Sequence[float]) -> None:
     benchmark.pedantic(lambda: CLOCK.advance(next(remaining)), rounds=len(samples))
 
 
-class Recorder(Process):
-    """A worker process that keeps the seconds it reported since the last :meth:`taken`."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        super().__init__(name, threads)
-        self.samples: list[float] = []
-
-    def ask(self, request: str, *arguments: Any) -> Any:
-        """Pass a request on and note the answer if it is a time."""
-        answer = super().ask(request, *arguments)
-        if request == "time":
-            self.samples.append(answer)
-        return answer
-
-    def taken(self) -> list[float]:
-        """Return the samples and forget them."""
-        samples, self.samples = self.samples, []
-        return samples
-
-
 class Arena:
     """The tools' processes, started when first needed, and what they have measured.
 
@@ -93,11 +73,8 @@ class Arena:
         self.threads = config.get_num_threads()
         self.rounds = rounds
         self.stack = ExitStack()
-        self.workers: dict[str, Recorder] = {}
-        self.versions: dict[str, str] = {}
-        self.judge: Process | None = None
-        self.rows: dict[Job, runner.Row] = {}
-        self.samples: dict[tuple[Job, str], list[float]] = {}
+        self.team = runner.Team(self.stack, self.threads)
+        self.rows: dict[Job, Row] = {}
 
     def run(self, benchmark: Any, job: Job, tool: str, rivals: Iterable[str]) -> None:
         """Check and time one tool on a job: all rivals with it if this is the job's first."""
@@ -113,63 +90,50 @@ class Arena:
         benchmark.group = f"{job.case.name} [{job.direction}]"
         benchmark.extra_info.update(
             tool=tool,
-            version=self.versions[tool],
+            version=self.team.versions[tool],
             threads=self.threads,
             error=figure.error,
             times_pyconv=row.ratio(tool),
-            steady=self.steady(job, tool),
+            steady=steady(figure),
         )
         if job.flops:
             benchmark.extra_info["gflops"] = job.flops / figure.seconds / 1e9
-        replay(benchmark, self.samples[job, tool])
+        replay(benchmark, figure.samples)
 
-    def measure(self, job: Job, tools: Iterable[str]) -> None:
+    def measure(self, job: Job, tools: Collection[str]) -> None:
         """Let the harness check and time these tools."""
-        workers: dict[str, Process] = {tool: self.worker(tool) for tool in tools}
-        if self.judge is None:
-            self.judge = runner.choose_judge(workers, self.stack)
-        seconds = ROUND_SECONDS if self.rounds else 0.0
-        row = runner.time_job(job, workers, self.judge, max(self.rounds, 1), seconds)
-        for tool, figure in row.figures.items():
-            if figure.seconds is not None:
-                samples = self.workers[tool].taken()
-                # A slow tool is not timed again: its first call is its only sample.
-                self.samples[job, tool] = samples or [figure.seconds]
-                figure.seconds = statistics.median(self.samples[job, tool])
-        self.rows[job] = row
-
-    def worker(self, tool: str) -> Recorder:
-        """Return the process of a tool."""
-        if tool not in self.workers:
-            worker = self.stack.enter_context(Recorder(tool, self.threads))
-            self.versions[tool] = worker.ask("version")
-            self.workers[tool] = worker
-        return self.workers[tool]
-
-    def steady(self, job: Job, tool: str) -> bool:
-        """Return whether the median of the rounds is near the fastest of them."""
-        samples = self.samples[job, tool]
-        return statistics.median(samples) <= UNSTEADY * min(samples)
+        for tool in tools:
+            if tool not in self.team.workers:
+                self.team.start(tool)
+        pace = runner.Pace(max(self.rounds, 1), ROUND_SECONDS if self.rounds else 0.0)
+        self.rows[job] = runner.time_job(job, self.team, pace, tools)
 
     def disturbed(self) -> list[str]:
         """Return the figures not to be trusted, as tool and job."""
         return [
             f"{tool} on {job.case.name} [{job.direction}]"
-            for job, tool in self.samples
-            if not self.steady(job, tool)
+            for job, row in self.rows.items()
+            for tool, figure in row.figures.items()
+            if not steady(figure)
         ]
 
-    def result(self) -> runner.Result:
+    def result(self) -> Result:
         """Return all that was measured, for the report of the harness."""
-        judge = f"{self.judge.name if self.judge else 'nothing'} in float64"
         about = runner.environment(config.config())
-        return runner.Result(
-            list(self.rows.values()), self.versions, {}, judge, self.threads, self.rounds, about
-        )
+        rows, rounds = list(self.rows.values()), f"{self.rounds} rounds"
+        return Result(
+            rows, self.team.versions, self.team.broken, self.team.judge(), self.threads, rounds,
+            about,
+        )  # fmt: skip
 
     def close(self) -> None:
         """End the processes."""
         self.stack.close()
+
+
+def steady(figure: Figure) -> bool:
+    """Return whether the median of the rounds is near the fastest of them."""
+    return statistics.median(figure.samples or [0]) <= UNSTEADY * min(figure.samples or [0])
 
 
 def tools_for(job: Job) -> list[str]:

@@ -13,7 +13,7 @@ from arena import CLOCK, parameters
 import pyconv
 from pyconv import functional, reference
 from pyconv.bench import Job
-from pyconv.bench.jobs import TINY
+from pyconv.bench.suites import TINY
 
 JOBS = [Job(case, "forward") for case in TINY]
 

@@ -13,6 +13,8 @@ import pytest
 import pyconv
 from pyconv import reference
 from pyconv.cases import Case
+from pyconv.rounding import largest_sum, rounding
+from tolerances import sum_bound
 
 Array = npt.NDArray[Any]
 
@@ -83,10 +85,37 @@ def exact(case: Case, direction: str, bias: bool = True) -> Array:
 
 
 @lru_cache(maxsize=64)
-def rounded(case: Case, direction: str, dtype: npt.DTypeLike) -> tuple[Array, Array]:
-    """Return the reference's result on random data of `dtype`, and that of the absolute data."""
-    data = make(case, dtype).astype(np.float64)
-    return run(reference, case, direction, data), run(reference, case, direction, data.map(np.abs))
+def rounded(case: Case, direction: str, dtype: npt.DTypeLike) -> Array:
+    """Return the reference's result on random data of `dtype`."""
+    return run(reference, case, direction, make(case, dtype).astype(np.float64))
+
+
+@lru_cache(maxsize=64)
+def _largest(case: Case, direction: str, dtype: npt.DTypeLike, integers: bool) -> float:
+    data = make(case, dtype, integers=integers).astype(np.float64)
+    return largest_sum(direction, data.x, data.w, data.g, case.conv_problem.groups, case.rank)
+
+
+@lru_cache(maxsize=64)
+def _magnitude(case: Case, direction: str, dtype: npt.DTypeLike, integers: bool) -> Array:
+    data = make(case, dtype, integers=integers).astype(np.float64)
+    return run(reference, case, direction, data.map(np.abs))
+
+
+def bound(
+    case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str, integers: bool = False
+) -> Array:
+    """Return how far an algorithm's result on the data of `make` may be from the reference's."""
+    promise = rounding(direction, algorithm)
+    magnitude = _magnitude(case, direction, dtype, integers)
+    if promise.normwise:
+        magnitude = magnitude + _largest(case, direction, dtype, integers)
+    return sum_bound(terms(case, direction), dtype, magnitude, promise.gain)
+
+
+def is_exact(direction: str, algorithm: str) -> bool:
+    """Return whether an algorithm keeps small integers exact."""
+    return rounding(direction, algorithm).gain == 1
 
 
 def refusal(case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str) -> str | None:

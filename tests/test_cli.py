@@ -96,7 +96,7 @@ def test_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert main(["bench", "--layers", "tiny", "--against", "none", "--plot", "x.png"]) == 1
+    assert main(["bench", "--layers", "tiny", "--tools", "none", "--plot", "x.png"]) == 1
     assert "pip install 'pyconv-kernels[demo]'" in capsys.readouterr().err
 
 

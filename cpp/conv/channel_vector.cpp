@@ -87,6 +87,40 @@ void plan_channel_vector(ConvPlan& plan) {
   }
 }
 
+// Panels for the tile, [group][panel][depth][tile width], the last filled with zeros.
+template <class T>
+void pack_panels(const ConvPlan& plan, const T* w, T* out) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const bool forward = plan.direction == Direction::forward;
+  const int64_t taps = taps_of(p), channels = p.c / p.groups, filters = p.k / p.groups;
+  const int64_t columns = forward ? filters : channels, depth = plan.phases[0].depth;
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors, panels = ceil_div(columns, width);
+  parallel_for(p.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
+               [&](int64_t task) {
+    const int64_t group = task / panels, first = task % panels * width;
+    const int64_t count = std::min(width, columns - first);
+    T* panel = out + task * width * depth;
+    if (forward) {
+      const T* in = w + (group * filters + first) * depth;
+      k.transpose(in, depth, count, depth, panel, width, width);
+      return;
+    }
+    for (int64_t f = 0; f < filters; ++f) {
+      const T* in = w + ((group * filters + f) * channels + first) * taps;
+      k.transpose(in, taps, count, taps, panel + f * taps * width, width, width);
+    }
+  });
+}
+
+void pack_weight(const ConvPlan& plan, const void* weight, void* out) {
+  if (plan.type == ElementType::f32) {
+    pack_panels(plan, static_cast<const float*>(weight), static_cast<float*>(out));
+  } else {
+    pack_panels(plan, static_cast<const double*>(weight), static_cast<double*>(out));
+  }
+}
+
 template <class T>
 class PixelTask {
  public:
@@ -199,7 +233,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
     packed = static_cast<const T*>(args.packed->pack_for(plan));
   } else {
     void* shared = call_scratch(plan.shared_bytes);
-    pack_weights(plan, args.other, shared);
+    pack_weight(plan, args.other, shared);
     packed = static_cast<const T*>(shared);
   }
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
@@ -240,9 +274,9 @@ bool prefers(const ConvPlan& plan) {
 
 const ConvAlgorithm channel_vector_forward{
     "channel_vector", Direction::forward, Precision::highest, refuses, prefers,
-    plan_channel_vector, run_channel_vector};
+    plan_channel_vector, run_channel_vector, pack_weight};
 const ConvAlgorithm channel_vector_input{
     "channel_vector", Direction::input, Precision::highest, refuses, prefers,
-    plan_channel_vector, run_channel_vector};
+    plan_channel_vector, run_channel_vector, pack_weight};
 
 }  // namespace pyconv

@@ -5,13 +5,15 @@ namespace pyconv {
 namespace {
 
 const ConvAlgorithm* const forward[] = {
-    &wide_rows_forward,      &depthwise_forward,     &pointwise_forward,
-    &channel_vector_forward, &implicit_gemm_forward, &naive_forward};
+    &wide_rows_forward,    &depthwise_forward,      &pointwise_forward,     &winograd_4x4_forward,
+    &winograd_2x2_forward, &channel_vector_forward, &implicit_gemm_forward, &naive_forward};
 const ConvAlgorithm* const input[] = {
-    &wide_rows_input,      &depthwise_input, &pointwise_input,
-    &channel_vector_input, &direct_input,    &implicit_gemm_input, &naive_input};
+    &wide_rows_input,    &depthwise_input,      &pointwise_input,
+    &winograd_4x4_input, &winograd_2x2_input,   &channel_vector_input,
+    &direct_input,       &implicit_gemm_input,  &naive_input};
 const ConvAlgorithm* const weight[] = {
-    &wide_rows_weight, &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
+    &winograd_4x4_weight, &winograd_2x2_weight,  &wide_rows_weight, &depthwise_weight,
+    &direct_weight,       &implicit_gemm_weight, &naive_weight};
 
 }  // namespace
 

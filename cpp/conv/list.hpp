@@ -10,6 +10,9 @@ extern const ConvAlgorithm depthwise_forward, depthwise_input, depthwise_weight;
 extern const ConvAlgorithm channel_vector_forward, channel_vector_input;  // channel_vector.cpp
 extern const ConvAlgorithm wide_rows_forward, wide_rows_input;  // wide_rows.cpp
 extern const ConvAlgorithm wide_rows_weight;  // wide_rows_weight.cpp
+extern const ConvAlgorithm winograd_2x2_forward, winograd_2x2_input;  // winograd.cpp
+extern const ConvAlgorithm winograd_4x4_forward, winograd_4x4_input;  // winograd.cpp
+extern const ConvAlgorithm winograd_2x2_weight, winograd_4x4_weight;  // winograd_weight.cpp
 extern const ConvAlgorithm pointwise_forward, pointwise_input;  // implicit_gemm.cpp
 extern const ConvAlgorithm direct_input;  // implicit_gemm.cpp
 extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;  // implicit_gemm.cpp

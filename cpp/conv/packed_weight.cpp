@@ -1,49 +1,9 @@
 #include "conv/packed_weight.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <memory>
 
-#include "core/parallel.hpp"
-
 namespace pyconv {
-namespace {
-
-// Columns are filters (forward) or input channels (data gradient).
-template <class T>
-void pack(const ConvPlan& plan, const T* w, T* out) {
-  const ConvProblem& p = plan.problem;
-  const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t taps = taps_of(p), channels = p.c / p.groups, filters = p.k / p.groups;
-  const int64_t columns = forward ? filters : channels, depth = plan.phases[0].depth;
-  const int64_t width = int64_t{k.lanes} * k.tile_vectors, panels = ceil_div(columns, width);
-  parallel_for(p.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
-               [&](int64_t task) {
-    const int64_t group = task / panels, first = task % panels * width;
-    const int64_t count = std::min(width, columns - first);
-    T* panel = out + task * width * depth;
-    if (forward) {
-      const T* in = w + (group * filters + first) * depth;
-      k.transpose(in, depth, count, depth, panel, width, width);
-      return;
-    }
-    for (int64_t f = 0; f < filters; ++f) {
-      const T* in = w + ((group * filters + f) * channels + first) * taps;
-      k.transpose(in, taps, count, taps, panel + f * taps * width, width, width);
-    }
-  });
-}
-
-}  // namespace
-
-void pack_weights(const ConvPlan& plan, const void* weight, void* out) {
-  if (plan.type == ElementType::f32) {
-    pack(plan, static_cast<const float*>(weight), static_cast<float*>(out));
-  } else {
-    pack(plan, static_cast<const double*>(weight), static_cast<double*>(out));
-  }
-}
 
 PackedWeight::PackedWeight(const void* data, int64_t elements, ElementType type)
     : elements_(elements), type_(type) {
@@ -61,22 +21,21 @@ PackedWeight::~PackedWeight() {
   }
 }
 
-const void* PackedWeight::find(const Pack* head, const std::vector<int64_t>& key) {
+const void* PackedWeight::find(const Pack* head, const Key& key) {
   for (; head; head = head->next)
     if (head->key == key) return head->data.get();
   return nullptr;
 }
 
 const void* PackedWeight::pack_for(const ConvPlan& plan) const {
-  std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.problem.groups,
-                           plan.problem.c, plan.isa->f32.lanes * plan.isa->f32.tile_vectors};
+  const Key key{plan.algorithm, plan.isa, plan.problem.groups, plan.problem.c};
   Pack* head = packs_.load(std::memory_order_acquire);
   if (const void* found = find(head, key)) return found;
   auto made = std::make_unique<Pack>();
   const std::size_t bytes =
       static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
-  pack_weights(plan, data_, made->data.reserve(bytes + 1));
-  made->key = std::move(key);
+  plan.algorithm->pack(plan, data_, made->data.reserve(bytes + 1));
+  made->key = key;
   do {
     if (const void* found = find(head, made->key)) return found;
     made->next = head;

@@ -1,7 +1,7 @@
 // A weight with its packed forms: packing happens once per plan and lasts as long as the object.
 #pragma once
 #include <atomic>
-#include <vector>
+#include <tuple>
 
 #include "conv/plan.hpp"
 #include "core/scratch.hpp"
@@ -25,12 +25,14 @@ class PackedWeight {
   const void* pack_for(const ConvPlan& plan) const;
 
  private:
+  // An algorithm belongs to one direction.
+  using Key = std::tuple<const ConvAlgorithm*, const KernelTable*, int64_t, int64_t>;
   struct Pack {
-    std::vector<int64_t> key;
+    Key key;
     AlignedBuffer data;
     Pack* next;
   };
-  static const void* find(const Pack* head, const std::vector<int64_t>& key);
+  static const void* find(const Pack* head, const Key& key);
 
   AlignedBuffer copy_;
   const void* data_;
@@ -38,8 +40,5 @@ class PackedWeight {
   ElementType type_;
   mutable std::atomic<Pack*> packs_{nullptr};
 };
-
-// Column panels for the tile, [group][panel][depth][tile width], the last filled with zeros.
-void pack_weights(const ConvPlan& plan, const void* weight, void* out);
 
 }  // namespace pyconv

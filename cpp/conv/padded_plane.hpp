@@ -15,7 +15,7 @@ struct PaddedPlane {
   void fill(const T* plane, const int64_t (&size)[3], int64_t first_row, int64_t first_column,
             int64_t columns) const {
     kernels->pad({plane, size[1], size[2], first_row, first_column, rows, columns, step, data,
-                  row_size});
+                  row_size, 0});
   }
 
   // The element under output (0, 0) for a tap at (row, column) of the strip.

@@ -74,7 +74,7 @@ double conv_work(const ConvProblem& p) {
 }
 
 std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction direction,
-                                          ElementType type, Precision precision,
+                                          ElementType type, Precision precision, bool packed,
                                           const std::string& forced) {
   check(problem);
   auto plan = std::make_shared<ConvPlan>();
@@ -83,6 +83,7 @@ std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction 
   plan->type = type;
   // The policy is about float32: nothing less accurate than double sums serves float64.
   plan->precision = type == ElementType::f32 ? precision : Precision::highest;
+  plan->packed = packed;
   plan->isa = &current_isa();
   if (!forced.empty()) {
     plan->algorithm = find_forced(*plan, forced);

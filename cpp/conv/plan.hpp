@@ -36,6 +36,12 @@ struct ConvAlgorithm {
   bool (*prefers)(const ConvPlan&);         // never looks at the batch or the threads
   void (*plan)(ConvPlan&);
   void (*run)(const ConvPlan&, const ConvArgs&);
+  // Puts the weight into plan.packed_elements elements as `run` reads it; null: as it lies.
+  void (*pack)(const ConvPlan&, const void* weight, void* out) = nullptr;
+  // Errors relative to K eps conv(|a|, |b|), or to K eps max|a| sum|b| where pixels are mixed before
+  // they are multiplied; 1 also means that small integers stay exact.
+  double error_gain = 1;
+  bool mixes_pixels = false;
 };
 
 // A dense stride-1 piece of the problem: the whole of a forward pass, or one residue of the output
@@ -66,6 +72,7 @@ struct ConvPlan {
   Direction direction;
   ElementType type;
   Precision precision;
+  bool packed;  // the weight is a PackedWeight: what packing costs is paid once
   const KernelTable* isa;
   // What the chosen one fills in.
   const ConvAlgorithm* algorithm = nullptr;
@@ -75,13 +82,14 @@ struct ConvPlan {
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;
+  std::shared_ptr<const ConvPlan> fallback;  // one image, where the data forbid this algorithm
   std::size_t task_bytes = 0, shared_bytes = 0;
 };
 
 // Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm. An
 // algorithm that is forced needs no admission by the precision.
 std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType, Precision,
-                                          const std::string& forced);
+                                          bool packed, const std::string& forced);
 std::vector<std::string> algorithm_names(Direction);
 
 int64_t taps_of(const ConvProblem&);

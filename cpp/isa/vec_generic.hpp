@@ -18,6 +18,14 @@ struct Integer<8> {
   using Type = int64_t;
 };
 
+inline void prefetch(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  (void)p;
+#endif
+}
+
 template <class T>
 struct Vec {
   static constexpr int lanes = static_cast<int>(32 / sizeof(T));
@@ -66,6 +74,11 @@ inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 template <class T>
 inline Vec<T> add(Vec<T> a, Vec<T> b) {
   for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] += b.v[i];
+  return a;
+}
+template <class T>
+inline Vec<T> sub(Vec<T> a, Vec<T> b) {
+  for (int i = 0; i < Vec<T>::lanes; ++i) a.v[i] -= b.v[i];
   return a;
 }
 template <class T>

@@ -10,6 +10,7 @@
 #include "kernels/pad.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
+#include "kernels/winograd.hpp"
 
 namespace {
 
@@ -30,6 +31,12 @@ constexpr void fill_tiles(Kernels<T>& k) {
   }
 }
 
+template <class T, int M>
+constexpr WinogradKernels<T> make_winograd() {
+  return {M, &winograd_input<T, M>, &winograd_output<T, M>, &winograd_gradient<T, M>,
+          &winograd_weight<T, M>, &winograd_filter<T, M>};
+}
+
 template <class T>
 constexpr Kernels<T> make_kernels() {
   Kernels<T> k{};
@@ -46,6 +53,8 @@ constexpr Kernels<T> make_kernels() {
   k.depthwise_weight = &depthwise_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
+  k.winograd[0] = make_winograd<T, 2>();
+  k.winograd[1] = make_winograd<T, 4>();
   k.pool = {&max_forward<T>,  &max_offsets<T>, &avg_forward<T>,
             &avg_backward<T>, &plane_means<T>, &plane_fill<T>};
   k.elementwise = {&relu<T>, &relu_backward<T>};

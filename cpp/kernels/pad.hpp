@@ -12,9 +12,10 @@ inline int clamp_lanes(int64_t at, int lanes) {
 // Columns lo .. hi - 1 of the strip lie in the image; `in` is where column 0 would be. Masks are
 // needed only where a vector touches the border.
 template <class T>
-void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out) {
+void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, ptrdiff_t ahead) {
   constexpr int lanes = Vec<T>::lanes;
   for (int64_t x = 0; x < columns; x += lanes) {
+    prefetch(in + x + ahead);
     if (x >= lo && x + lanes <= hi) {
       Vec<T>::load(in + x).store(out + x);
     } else {
@@ -25,10 +26,13 @@ void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out) {
 }
 
 template <class T>
-void pad_row_by_two(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size) {
+void pad_row_by_two(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
+                     ptrdiff_t ahead) {
   constexpr int lanes = Vec<T>::lanes;
   for (int64_t x = 0; x < columns; x += 2 * lanes) {
     Vec<T> a, b;
+    prefetch(in + x + ahead);
+    prefetch(in + x + lanes + ahead);
     if (x >= lo && x + 2 * lanes <= hi) {
       a = Vec<T>::load(in + x);
       b = Vec<T>::load(in + x + lanes);
@@ -66,6 +70,28 @@ void pad_narrow(const PadArgs<T>& a, int64_t from, int64_t to) {
 }
 
 template <class T>
+void pad_row_by_four(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
+                     ptrdiff_t ahead) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (int64_t x = 0; x < columns; x += 4 * lanes) {
+    Vec<T> v[4];
+    for (int i = 0; i < 4; ++i) {
+      const int64_t at = x + i * lanes;
+      prefetch(in + at + ahead);
+      v[i] = at >= lo && at + lanes <= hi
+                 ? Vec<T>::load(in + at)
+                 : Vec<T>::load_range(in + at, clamp_lanes(lo - at, lanes), clamp_lanes(hi - at, lanes));
+    }
+    const Vec<T> e = even_lanes(v[0], v[1]), f = even_lanes(v[2], v[3]);
+    const Vec<T> o = odd_lanes(v[0], v[1]), p = odd_lanes(v[2], v[3]);
+    even_lanes(e, f).store(out + x / 4);
+    even_lanes(o, p).store(out + size + x / 4);
+    odd_lanes(e, f).store(out + 2 * size + x / 4);
+    odd_lanes(o, p).store(out + 3 * size + x / 4);
+  }
+}
+
+template <class T>
 void pad_strip(const PadArgs<T>& a) {
   int64_t lo = a.first_column < 0 ? -a.first_column : 0;
   if (lo > a.columns) lo = a.columns;
@@ -86,9 +112,11 @@ void pad_strip(const PadArgs<T>& a) {
     const T* in = inside ? a.plane + y * a.width + a.first_column : a.plane;
     const int64_t from = inside ? lo : 0, to = inside ? hi : 0;
     if (a.step == 1) {
-      pad_row(in, from, to, a.columns, out);
+      pad_row(in, from, to, a.columns, out, a.ahead);
     } else if (a.step == 2) {
-      pad_row_by_two(in, from, to, a.columns, out, a.row_size);
+      pad_row_by_two(in, from, to, a.columns, out, a.row_size, a.ahead);
+    } else if (a.step == 4) {
+      pad_row_by_four(in, from, to, a.columns, out, a.row_size, a.ahead);
     } else {
       for (int64_t x = 0; x < a.columns; ++x)
         out[x % a.step * a.row_size + x / a.step] = x >= from && x < to ? in[x] : T(0);

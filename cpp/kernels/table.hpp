@@ -23,6 +23,8 @@ struct TileArgs {
   T* c;
   ptrdiff_t c_row;
   int64_t depth;         // p runs over 0 .. depth - 1
+  const T* ahead;        // brought near while this runs, `ahead_step` elements a step; or null
+  ptrdiff_t ahead_step;
   int columns;           // valid columns of the tile
   bool accumulate;       // add to what c holds
   bool relu;             // clamp at zero after the bias, NaN kept
@@ -74,6 +76,7 @@ struct PadArgs {
   int64_t rows, columns, step;
   T* out;
   int64_t row_size;  // at least ceil(columns / step) + a vector: whole vectors are written
+  ptrdiff_t ahead;   // elements from here to what is read soon: brought near; 0: nothing
 };
 
 // Several output rows of one plane: out[y][x] = bias + sum over taps of weight * source.
@@ -148,6 +151,43 @@ struct PoolKernels {
   void (*plane_fill)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
 };
 
+// M x M outputs of a 3x3 filter come from N x N inputs, N = M + 2. The lanes are tiles side by side
+// (forward, data gradient) or channels (weight gradient). Point p of lane i is at points[p * point + i].
+template <class T>
+struct WinogradInputArgs {
+  const T* strip;  // element (r, x) of lane i at strip[r * row + x % M * residue + x / M * next + i]
+  ptrdiff_t row, residue, next;  // whole vectors are read
+  int64_t lanes;
+  T* points;
+  ptrdiff_t point;
+};
+
+template <class T>
+struct WinogradOutputArgs {
+  const T* points;
+  ptrdiff_t point;
+  int64_t tiles;
+  T* out;
+  ptrdiff_t out_row;
+  int64_t rows, columns;  // of the output, from the first tile on: rows <= M, columns <= M * tiles
+  T bias;
+  bool relu;
+};
+
+// F(M x M, 3 x 3).
+template <class T>
+struct WinogradKernels {
+  int tile;
+  void (*input)(const WinogradInputArgs<T>&);
+  bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
+  void (*gradient)(const WinogradInputArgs<T>&);  // M x M gradients of outputs to N x N points
+  // N x N points to the 3 x 3 taps of a weight gradient; false: one was not finite.
+  bool (*weight)(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap);
+  // Tap t of filter i is taps[t * tap + i]; a filter is turned by 180 degrees with its last tap
+  // first and a negative `tap`.
+  void (*filter)(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point);
+};
+
 template <class T>
 struct ElementwiseKernels {
   void (*relu)(const T* in, int64_t count, T* out);  // in place where in == out
@@ -170,6 +210,7 @@ struct Kernels {
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);
   T (*fma_chains)(int64_t steps);  // 12 independent chains, to measure the peak of this core
+  WinogradKernels<T> winograd[2];  // F(2x2, 3x3), F(4x4, 3x3)
   PoolKernels<T> pool;
   ElementwiseKernels<T> elementwise;
 };

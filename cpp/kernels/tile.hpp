@@ -29,9 +29,13 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   const ptrdiff_t* const a_cols = t.a_cols;
   const ptrdiff_t* const b_rows = t.b_rows;
   const int64_t depth = t.depth;
+  const T* ahead = t.ahead ? t.ahead : t.a;
+  const ptrdiff_t ahead_step = t.ahead ? t.ahead_step : 0;
   for (int64_t p = 0; p < depth; ++p) {
     const T* b = t.b + b_rows[p];
     const ptrdiff_t at = a_cols[p];
+    prefetch(ahead);
+    ahead += ahead_step;
     Vec<T> column[V];
     for (int j = 0; j < V; ++j) column[j] = load_column<masked, V>(b, j, tail);
 #pragma GCC unroll 8

@@ -1,3 +1,4 @@
+#include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/plan.hpp"
 #include "python/arrays.hpp"
@@ -30,13 +31,13 @@ Direction direction_from(const std::string& name) {
 }
 
 Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes, int element_bytes,
-               int precision, const std::string& algorithm) {
+               int precision, bool packed, const std::string& algorithm) {
   if (precision < 0 || precision > 2) throw std::invalid_argument("precision: expected 0, 1 or 2");
   if (element_bytes != 4 && element_bytes != 8)
     throw std::invalid_argument("element_bytes: expected 4 or 8");
   return make_plan(problem_from(sizes), direction_from(direction),
                    static_cast<ElementType>(element_bytes), static_cast<Precision>(precision),
-                   algorithm);
+                   packed, algorithm);
 }
 
 int64_t source_elements(const ConvProblem& p) { return p.n * p.c * pixels(p.input); }
@@ -130,14 +131,20 @@ void register_conv(py::module_& m) {
       .def_readonly("shared_bytes", &ConvPlan::shared_bytes)
       .def_readonly("refusals", &ConvPlan::refusals);
   m.def("conv_plan", [](const std::string& direction, const std::vector<int64_t>& sizes,
-                        int element_bytes, int precision, const std::string& algorithm) {
+                        int element_bytes, int precision, bool packed,
+                        const std::string& algorithm) {
     return std::const_pointer_cast<ConvPlan>(
-        plan_from(direction, sizes, element_bytes, precision, algorithm));
+        plan_from(direction, sizes, element_bytes, precision, packed, algorithm));
   }, py::arg("direction"), py::arg("sizes"), py::arg("element_bytes"), py::arg("precision"),
-     py::arg("algorithm"));
+     py::arg("packed"), py::arg("algorithm"));
   m.def("conv_algorithms", [](const std::string& direction) {
     return algorithm_names(direction_from(direction));
   }, py::arg("direction"));
+  m.def("conv_rounding", [](const std::string& direction, const std::string& name) {
+    for (const ConvAlgorithm* a : algorithms(direction_from(direction)))
+      if (name == a->name) return std::make_pair(a->error_gain, a->mixes_pixels);
+    throw std::invalid_argument("argument 'algorithm': '" + name + "' is unknown");
+  }, py::arg("direction"), py::arg("algorithm"));
   m.def("conv_forward", [](const std::shared_ptr<ConvPlan>& plan, const py::array& x,
                            const py::object& weight, const py::object& bias, py::array out,
                            bool relu) { forward(plan, x, weight, bias, std::move(out), relu); });

@@ -28,9 +28,15 @@ class ConvPlan:
     def refusals(self) -> list[tuple[str, str]]: ...
 
 def conv_plan(
-    direction: str, sizes: tuple[int, ...], element_bytes: int, precision: int, algorithm: str
+    direction: str,
+    sizes: tuple[int, ...],
+    element_bytes: int,
+    precision: int,
+    packed: bool,
+    algorithm: str,
 ) -> ConvPlan: ...
 def conv_algorithms(direction: str) -> list[str]: ...
+def conv_rounding(direction: str, algorithm: str) -> tuple[float, bool]: ...
 def conv_forward(
     plan: ConvPlan,
     input: Array,

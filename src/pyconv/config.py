@@ -162,12 +162,13 @@ def explain(
     algorithm: str | None = None,
     precision: Precision | None = None,
 ) -> Explanation:
-    """Return how a convolution of these arrays, or arrays of these shapes, would be carried out.
+    """Return how a convolution of these arrays or shapes would be carried out.
 
     Parameters
     ----------
     input, weight
-        Arrays or shapes: ([N,] C, spatial...) and (K, C / groups, kernel...).
+        Arrays or shapes: ([N,] C, spatial...) and (K, C / groups, kernel...), or a
+        :class:`PackedWeight`, for which the choice may be another.
     stride, padding, dilation, groups, algorithm, precision
         As in :func:`pyconv.arrays.conv2d`.
     direction
@@ -193,8 +194,8 @@ def explain(
     problem, _ = shapes.conv_problem(
         "explain", rank, _shape(input), weight_shape, stride, padding, dilation, groups
     )
-    code = precision_code("explain", precision)
-    plan = plan_for("explain", direction, problem, element.itemsize, algorithm, code)
+    code, packed = precision_code("explain", precision), isinstance(weight, PackedWeight)
+    plan = plan_for("explain", direction, problem, element.itemsize, algorithm, code, packed)
     return Explanation(
         direction=direction,
         dtype=element.name,

@@ -1,3 +1,4 @@
+#include <cmath>
 // Pooling and convolution through their drivers, on the instruction set in use: the
 // drivers prepare the tables that the pooling kernels read, and block the products.
 #include <algorithm>
@@ -188,7 +189,7 @@ int check_conv(const ConvProblem& p, Direction direction) {
   const auto type = static_cast<pyconv::ElementType>(sizeof(T));
   const pyconv::PackedWeight packed(w.data(), w.size(), type);
   const auto plan = [&](const char* name) {
-    return pyconv::make_plan(p, direction, type, Precision::highest, name);
+    return pyconv::make_plan(p, direction, type, Precision::highest, false, name);
   };
   const std::vector<T> expected = run(*plan("naive"), x, w, y, bias, nullptr);
   int algorithms = 0;
@@ -198,7 +199,12 @@ int check_conv(const ConvProblem& p, Direction direction) {
     for (const pyconv::PackedWeight* pack : {static_cast<const pyconv::PackedWeight*>(nullptr),
                                              direction == Direction::weight ? nullptr : &packed}) {
       const std::vector<T> got = run(*plan(a->name), x, w, y, bias, pack);
-      for (std::size_t i = 0; i < got.size(); ++i)
+      // An algorithm that rounds small integers is near them.
+      for (std::size_t i = 0; i < got.size() && a->error_gain > 1; ++i)
+        if (!(std::fabs(got[i] - expected[i]) < 1e-3))
+          fail(a->name, static_cast<int64_t>(i), static_cast<double>(got[i]),
+               static_cast<double>(expected[i]));
+      for (std::size_t i = 0; i < got.size() && a->error_gain == 1; ++i)
         expect(a->name, static_cast<int64_t>(i), got[i], expected[i]);
     }
   }

@@ -45,7 +45,7 @@ def _overlap(weight: Any) -> tuple[Array, ...]:
 
 
 def _planned(
-    make: Any, name: str, direction: str, itemsize: int, choice: Choice,
+    make: Any, name: str, direction: str, itemsize: int, choice: Choice, packed: bool,
     sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
 ) -> tuple[_core.ConvPlan, tuple[int, ...], int]:  # fmt: skip
     """Return the plan, the shape of the forward output and the number of output channels."""
@@ -55,7 +55,7 @@ def _planned(
 
     def new() -> tuple[_core.ConvPlan, tuple[int, ...], int]:
         problem, unbatched = make(name, rank, *sizes, *hyper)
-        plan = plan_for(name, direction, problem, itemsize, algorithm, code)
+        plan = plan_for(name, direction, problem, itemsize, algorithm, code, packed)
         return plan, shapes.out_shape(problem, unbatched, rank), problem.k
 
     stride, padding, dilation, groups = hyper
@@ -63,7 +63,7 @@ def _planned(
     if None in parts or type(groups) is not int or not isinstance(algorithm, (str, type(None))):
         return new()
     entry: tuple[_core.ConvPlan, tuple[int, ...], int] = cached(
-        (name, direction, itemsize, algorithm, code, sizes, parts, groups), new
+        (name, direction, itemsize, algorithm, code, packed, sizes, parts, groups), new
     )
     return entry
 
@@ -75,7 +75,14 @@ def _forward(
     x = prepare(name, "input", input)
     w, shape = _weight(name, weight, x.dtype)
     plan, out_shape, k = _planned(
-        shapes.conv_problem, name, "forward", x.itemsize, choice, (x.shape, shape), hyper
+        shapes.conv_problem,
+        name,
+        "forward",
+        x.itemsize,
+        choice,
+        type(weight) is PackedWeight,
+        (x.shape, shape),
+        hyper,
     )
     if bias is not None:
         bias = prepare(name, "bias", bias, x.dtype)
@@ -101,8 +108,8 @@ def _input(
     rank = int(name[4])
     size = shapes.size(name, "input_size", input_size, (rank + 1, rank + 2), "an input shape")
     plan, _, _ = _planned(
-        shapes.conv_input_problem, name, "input", g.itemsize, choice, (size, shape, g.shape),
-        hyper,
+        shapes.conv_input_problem, name, "input", g.itemsize, choice,
+        type(weight) is PackedWeight, (size, shape, g.shape), hyper,
     )  # fmt: skip
     result = output(name, out, size, g.dtype, g, *_overlap(w))
     _core.conv_input(plan, g, w, result)
@@ -117,7 +124,7 @@ def _weight_gradient(
     g = prepare(name, "grad_output", grad_output, x.dtype)
     size = shapes.size(name, "weight_size", weight_size, (int(name[4]) + 2,), "a weight shape")
     plan, _, _ = _planned(
-        shapes.conv_weight_problem, name, "weight", x.itemsize, choice,
+        shapes.conv_weight_problem, name, "weight", x.itemsize, choice, False,
         (x.shape, size, g.shape), hyper,
     )  # fmt: skip
     result = output(name, out, size, x.dtype, x, g)

@@ -51,6 +51,7 @@ def plan_for(
     itemsize: int,
     algorithm: str | None,
     precision: int,
+    packed: bool,
 ) -> _core.ConvPlan:
     """Return a new plan; an unknown or refusing `algorithm` is a ValueError naming it."""
     if algorithm is not None and not isinstance(algorithm, str):
@@ -58,6 +59,8 @@ def plan_for(
             f"{name}(): argument 'algorithm': expected a str or None, got {algorithm!r}"
         )
     try:
-        return _core.conv_plan(direction, problem.sizes, itemsize, precision, algorithm or "")
+        return _core.conv_plan(
+            direction, problem.sizes, itemsize, precision, packed, algorithm or ""
+        )
     except ValueError as error:
         raise ValueError(f"{name}(): {error}") from None

@@ -4,147 +4,211 @@ from __future__ import annotations
 
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.process import Process, ToolError
+from pyconv.bench.process import EndedError, Process, ToolError
+from pyconv.bench.result import Figure, Result, Row
 from pyconv.bench.tools import NotOfferedError
 
 # A tool slower than this is timed in one round only, and its first call counts.
 SLOW_CALL = 0.5
 
+#: Rounds where a time for the whole run is given: no fewer, as a median of two is none; no more,
+#: as the medians of short calls stand after that many.
+FEWEST, MOST = 3, 25
 
-@dataclass
-class Figure:
-    """What one tool did on one job; without seconds, ``note`` says why.
 
-    ``failed`` tells an error of the tool from a job that it does not offer.
+class Pace(NamedTuple):
+    """How long to time a job.
+
+    Attributes
+    ----------
+    rounds
+        The figure of a tool is the median over the rounds.
+    slice
+        Seconds for each tool in each round.
+    seconds
+        For all rounds of the job together; if given, ``rounds`` only says how many are the least.
     """
 
+    rounds: int = 5
+    slice: float = 0.05
     seconds: float | None = None
-    error: float | None = None
-    note: str = ""
-    failed: bool = False
+
+    def goes_on(self, done: int, begin: float) -> bool:
+        """Return whether there is another round."""
+        if done < self.rounds or self.seconds is None:
+            return done < self.rounds
+        elapsed = time.perf_counter() - begin
+        # The next round takes as long as the ones before.
+        return done < MOST and elapsed * (done + 1) / done <= self.seconds
 
 
-@dataclass
-class Row:
-    """One job: a figure for each tool by name, pyconv among them."""
+class Team:
+    """The processes of the tools that work, and why the others do not."""
 
-    job: Job
-    figures: dict[str, Figure] = field(default_factory=dict)
+    def __init__(self, stack: ExitStack, threads: int, isa: str | None = None) -> None:
+        self.stack, self.threads, self.isa = stack, threads, isa
+        self.workers: dict[str, Process] = {}
+        self.versions: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
+        self.spare: Process | None = None
 
-    def ratio(self, peer: str) -> float | None:
-        """Return the peer's time by pyconv's: above 1 where pyconv is faster."""
-        theirs = self.figures.get(peer, Figure()).seconds
-        ours = self.figures["pyconv"].seconds
-        return theirs / ours if theirs and ours else None
+    def start(self, name: str) -> None:
+        """Start a tool; one other than pyconv that does not start is noted as broken."""
+        worker = self.stack.enter_context(Process(name, self.threads, self.isa))
+        try:
+            self.versions[name] = worker.ask("version")
+            self.workers[name] = worker
+        except ToolError as error:
+            if name == "pyconv":
+                raise
+            self.broken[name] = last_line(error)
 
+    def lose(self, name: str, reason: ToolError) -> Figure:
+        """Note that the process of a tool has ended; it is asked nothing more."""
+        if name == "pyconv":
+            raise reason
+        del self.workers[name]
+        self.broken[name] = last_line(reason)
+        return Figure(note=last_line(reason), failed=True)
 
-@dataclass
-class Result:
-    """All rows, and what they were measured with: the versions of tools, and why one is broken."""
+    def judge(self) -> str:
+        """Return what errors are measured against."""
+        return f"{'torch' if 'torch' in self.workers else 'reference'} in float64"
 
-    rows: list[Row]
-    tools: dict[str, str]
-    broken: dict[str, str]
-    judge: str
-    threads: int
-    rounds: int
-    config: dict[str, Any]
+    def exact(self, job: Job) -> Any:
+        """Return the float64 result that errors are measured against.
+
+        That is torch's where it is being timed, for its speed on large layers, else that of the
+        reference; always that of the reference where float64 itself is timed.
+        """
+        if "torch" in self.workers and job.dtype == "float32":
+            try:
+                return self.workers["torch"].ask("judge", job)
+            except EndedError as error:
+                self.lose("torch", error)
+            except (NotOfferedError, ToolError):
+                pass
+        if self.spare is None:
+            self.spare = self.stack.enter_context(Process("reference", 1))
+        return self.spare.ask("judge", job)
 
 
 def run(
     jobs: Sequence[Job],
-    peers: Sequence[str],
+    tools: Sequence[str],
     threads: int,
     rounds: int = 5,
-    seconds: float = 0.05,
+    slice: float = 0.05,
+    *,
+    seconds: float | None = None,
+    isa: str | None = None,
+    floors: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Result:
-    """Time pyconv and its peers on every job.
+    """Time pyconv and other tools on every job.
 
     Parameters
     ----------
     jobs
-        What to time, see :func:`pyconv.bench.select`.
-    peers
-        Tools to compare with, of :data:`pyconv.bench.PEERS`.
+        What to time, see :func:`pyconv.bench.choose`.
+    tools
+        Peers and further forms of pyconv, of :data:`pyconv.bench.TOOLS`.
     threads
         Threads of every tool.
     rounds
         The figure of a tool is the median over the rounds.
+    slice
+        Seconds for each tool in each round.
     seconds
-        Time for each tool in each round.
+        For the whole run: as many rounds as fit, at least three.
+    isa
+        Best instruction set that tools may use, those that can be told.
+    floors
+        Whether to measure the floors of this machine first.
     progress
         Called with the name of the job in hand.
     """
     from pyconv import config
 
+    begin = time.perf_counter()
     with ExitStack() as stack:
-        workers: dict[str, Process] = {}
-        versions: dict[str, str] = {}
-        broken: dict[str, str] = {}
-        for name in ("pyconv", *peers):
-            worker = stack.enter_context(Process(name, threads))
-            try:
-                versions[name] = worker.ask("version")
-                workers[name] = worker
-            except ToolError as error:
-                if name == "pyconv":
-                    raise
-                broken[name] = last_line(error)
-        judge = choose_judge(workers, stack)
+        team = Team(stack, threads, isa)
+        for name in dict.fromkeys(("pyconv", *tools)):
+            progress(f"starting {name}")
+            team.start(name)
+        machine = team.workers["pyconv"].ask("machine", threads) if floors else None
         rows = []
-        for number, job in enumerate(jobs, 1):
-            progress(f"{number}/{len(jobs)} {job.case.name} ({job.direction})")
-            rows.append(time_job(job, workers, judge, rounds, seconds))
-    about = environment(config.config())
-    return Result(rows, versions, broken, f"{judge.name} in float64", threads, rounds, about)
+        for number, job in enumerate(jobs):
+            progress(f"{number + 1}/{len(jobs)} {job}")
+            pace = Pace(rounds, slice)
+            if seconds is not None:
+                left = begin + seconds - time.perf_counter()
+                pace = paced(max(left, 0.0) / (len(jobs) - number), len(team.workers), slice)
+            rows.append(time_job(job, team, pace))
+        about = environment(config.config())
+    told = f"{rounds} rounds" if seconds is None else f"{FEWEST} to {MOST} rounds"
+    return Result(rows, team.versions, team.broken, team.judge(), threads, told, about, machine)
 
 
-def choose_judge(workers: dict[str, Process], stack: ExitStack) -> Process:
-    """Return the process that computes the float64 results errors are measured against.
-
-    That is torch where it is being timed, for its speed on large layers; else the reference.
-    """
-    for name in ("torch", "reference"):
-        if name in workers:
-            return workers[name]
-    return stack.enter_context(Process("reference", 1))
+def paced(seconds: float, tools: int, longest: float) -> Pace:
+    """Return the pace for a job that has so many seconds: five rounds, if slices allow it."""
+    slice = min(max(seconds / (5 * tools), longest / 5), longest)
+    return Pace(FEWEST, slice, seconds)
 
 
-def time_job(
-    job: Job, workers: dict[str, Process], judge: Process, rounds: int, seconds: float
-) -> Row:
-    """Check every tool's result on one job, then time the tools in turn."""
-    exact = judge.ask("judge", job)
+def time_job(job: Job, team: Team, pace: Pace, names: Collection[str] = ()) -> Row:
+    """Check every tool's result on one job, then time the tools, or those named, in turn."""
+    begin = time.perf_counter()
+    exact = team.exact(job)
     row = Row(job)
-    samples: dict[str, list[float]] = {}
-    for name, worker in workers.items():
-        try:
-            result, first = worker.ask("prepare", job)
-        except (NotOfferedError, ToolError) as reason:
-            if name == "pyconv":
-                raise
-            failed = isinstance(reason, ToolError)
-            row.figures[name] = Figure(note=last_line(reason), failed=failed)
+    for name, worker in list(team.workers.items()):
+        if names and name not in names:
             continue
-        row.figures[name] = Figure(error=relative_error(result, exact))
-        samples[name] = [first] if first > SLOW_CALL else []
-    quick = [name for name, taken in samples.items() if not taken]
-    for _ in range(rounds):
-        for name in quick:
-            samples[name].append(workers[name].ask("time", seconds))
-    for name, taken in samples.items():
-        row.figures[name].seconds = statistics.median(taken)
+        row.figures[name] = checked(team, name, worker, job, exact)
+    quick = [name for name, figure in row.figures.items() if quick_enough(figure)]
+    done = 0
+    while quick and pace.goes_on(done, begin):
+        for name in list(quick):
+            try:
+                row.figures[name].samples.append(team.workers[name].ask("time", pace.slice))
+            except EndedError as error:
+                row.figures[name] = team.lose(name, error)
+                quick.remove(name)
+        done += 1
+    for name, figure in row.figures.items():
+        if figure.samples:
+            figure.seconds = statistics.median(figure.samples)
+        if name in quick:
+            figure.cores = team.workers[name].ask("cores")
     return row
+
+
+def checked(team: Team, name: str, worker: Process, job: Job, exact: npt.NDArray[Any]) -> Figure:
+    """Let a tool make ready for a job; a slow one's first call is its only sample."""
+    try:
+        result, first = worker.ask("prepare", job)
+    except EndedError as reason:
+        return team.lose(name, reason)
+    except (NotOfferedError, ToolError) as reason:
+        if name == "pyconv":
+            raise
+        return Figure(note=last_line(reason), failed=isinstance(reason, ToolError))
+    samples = [first] if first > SLOW_CALL else []
+    return Figure(error=relative_error(result, exact), samples=samples)
+
+
+def quick_enough(figure: Figure) -> bool:
+    """Return whether a tool is to be timed in rounds."""
+    return figure.error is not None and not figure.samples
 
 
 def relative_error(result: npt.NDArray[Any], exact: npt.NDArray[Any]) -> float:

@@ -8,6 +8,7 @@ Run as ``python -m pyconv.bench.worker TOOL THREADS``.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import signal
@@ -15,13 +16,13 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from pyconv.bench import tools
+from pyconv.bench import machine, tools
 from pyconv.bench.jobs import Job
+from pyconv.bench.machine import Machine
 
 # Reading the clock takes some 50 ns: of a longer call that is under one part in 400.
 SHORTEST_CALL = 2e-5
@@ -34,8 +35,10 @@ class Worker:
         self.name = name
         self.tool = tools.load(name)
         self.tool.set_threads(threads)
-        self.call: Callable[[], Any] = lambda: None
+        # Kept whole: what its functions refer to may be the memory that the call reads.
+        self.prepared = tools.Prepared(lambda: None, np.asarray)
         self.estimate = 0.0
+        self.used = self.spent = 0.0
 
     def version(self) -> str:
         """Return the version of the tool."""
@@ -47,7 +50,8 @@ class Worker:
         begin = time.perf_counter()
         result = prepared.array(prepared.call())
         self.estimate = time.perf_counter() - begin
-        self.call = prepared.call
+        self.prepared = prepared
+        self.used = self.spent = 0.0
         # A second call unless it would take long: the first also builds plans and touches memory.
         if self.estimate < 0.5:
             self.estimate = self.stretch(1)
@@ -65,24 +69,43 @@ class Worker:
         short for the clock, the mean of a stretch of them.
         """
         repeats = max(1, int(seconds / max(self.estimate, 1e-7)))
+        used, begin = time.process_time(), time.perf_counter()
         if self.estimate > SHORTEST_CALL:
             taken = statistics.median(self.stretch(1) for _ in range(repeats))
         else:
             taken = self.stretch(repeats)
+        self.used += time.process_time() - used
+        self.spent += time.perf_counter() - begin
         self.estimate = taken
         return taken
 
+    def cores(self) -> float:
+        """Return the processor time by time of all calls of this job that were timed."""
+        return self.used / self.spent if self.spent else 0.0
+
+    def machine(self, threads: int) -> Machine:
+        """Return the floors of this machine."""
+        return machine.measure(threads)
+
     def stretch(self, repeats: int) -> float:
         """Return the mean seconds of so many calls in a row."""
-        call = self.call
+        call = self.prepared.call
         begin = time.perf_counter()
         for _ in range(repeats):
             call()
         return (time.perf_counter() - begin) / repeats
 
 
+def follow_parent() -> None:
+    """Let the system end this process with its parent: one that is stopped sees no end of stdin."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of linux/prctl.h
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def serve(name: str, threads: int) -> None:
     """Answer requests until stdin ends."""
+    follow_parent()
     # Ctrl-C reaches every process of the terminal; the parent sees to its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = sys.stdin.buffer

@@ -12,6 +12,8 @@ shapes of its operands and its further arguments. Tags:
     Layers of known networks.
 ``perf``
     The layers that speed is judged on, with the names of the table of measured peers.
+``tiny``
+    Calls that take as long as a call takes.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from .case import Case
 from .conv_edges import EDGE, SMOKE
 from .networks import CONV_NET, CONV_PERF, POOL_PERF, RELU_PERF
 from .pooling import POOL_EDGE, POOL_NET, POOL_SMOKE
+from .suites import CONV_SUITES, CONV_TINY, POOL_SUITES, POOL_TINY, RELU_TINY
 
 __all__ = ["Case", "conv", "find", "pool", "relu"]
 
-_CONV = (*SMOKE, *EDGE, *CONV_NET, *CONV_PERF)
-_POOL = (*POOL_SMOKE, *POOL_EDGE, *POOL_NET, *POOL_PERF)
+_CONV = (*SMOKE, *EDGE, *CONV_NET, *CONV_PERF, *CONV_SUITES, *CONV_TINY)
+_POOL = (*POOL_SMOKE, *POOL_EDGE, *POOL_NET, *POOL_PERF, *POOL_SUITES, *POOL_TINY)
+_RELU = (*RELU_PERF, *RELU_TINY)
 
 
 def _select(cases: tuple[Case, ...], tags: tuple[str, ...]) -> tuple[Case, ...]:
@@ -43,7 +47,7 @@ def pool(*tags: str) -> tuple[Case, ...]:
 
 def relu(*tags: str) -> tuple[Case, ...]:
     """Return the ReLU cases that have any of `tags`, or all of them if none is given."""
-    return _select(RELU_PERF, tags)
+    return _select(_RELU, tags)
 
 
 def find(name: str) -> Case:
@@ -54,7 +58,7 @@ def find(name: str) -> Case:
     ValueError
         If there is none.
     """
-    for case in (*_CONV, *_POOL, *RELU_PERF):
+    for case in (*_CONV, *_POOL, *_RELU):
         if case.name == name:
             return case
     raise ValueError(f"find(): argument 'name': expected the name of a case, got {name!r}")

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyconv import arrays, cases, reference
+from pyconv.rounding import largest_sum, rounding
 
 Array = npt.NDArray[Any]
 
@@ -49,6 +50,8 @@ class Probe(NamedTuple):
         Most products summed for one element.
     direction
         The list of algorithms that the call chooses from, or "" if there is no choice.
+    largest
+        What stands for the magnitude where an algorithm mixes pixels.
     explain
         Keyword arguments by which :func:`pyconv.explain` finds the plan of the call.
     """
@@ -61,6 +64,7 @@ class Probe(NamedTuple):
     magnitude: Array | None
     terms: int
     direction: str = ""
+    largest: float = 0.0
     explain: Mapping[str, Any] = MappingProxyType({})
 
     def refuses(self, algorithm: str, dtype: npt.DTypeLike) -> bool:
@@ -96,7 +100,13 @@ class Probe(NamedTuple):
         info = np.finfo(dtype)
         # The reference's own rounding counts as well; it shows when the dtype is float64.
         eps = float(info.eps) + float(np.finfo(np.float64).eps)
-        bound = (self.terms + EXTRA_ROUNDINGS) * eps * np.abs(self.magnitude) + float(info.tiny)
+        gain, magnitude = 1.0, np.abs(self.magnitude)
+        if algorithm:
+            promise = rounding(self.direction, algorithm)
+            gain = promise.gain
+            if promise.normwise:
+                magnitude = magnitude + self.largest
+        bound = gain * (self.terms + EXTRA_ROUNDINGS) * eps * magnitude + float(info.tiny)
         error = np.abs(result.astype(np.float64) - self.expected)
         return float(np.max(np.where(np.isnan(error), math.inf, error / bound), initial=0.0))
 
@@ -143,7 +153,8 @@ def conv_probes(case: cases.Case) -> Iterator[Probe]:
         ),
     )
     for direction, name, order, operands, terms in passes:
-        yield from conv_pass(case, direction, name, order, operands, terms)
+        largest = largest_sum(direction, x, w, g, problem.groups, case.rank)
+        yield from conv_pass(case, direction, name, order, operands, terms, largest)
     if len(case.input) == case.rank + 2:
         yield summed("conv bias", text, f"{case.op}_bias", (g,), problem.n * pixels)
 
@@ -155,6 +166,7 @@ def conv_pass(
     order: Callable[..., Any],
     operands: tuple[Array, ...],
     terms: int,
+    largest: float,
 ) -> Iterator[Probe]:
     """Yield one pass; ``order`` makes the positional arguments of the function from operands."""
 
@@ -171,6 +183,7 @@ def conv_pass(
         answer(reference, [np.abs(operand) for operand in operands]),
         terms,
         direction,
+        largest,
         {"input": case.input, "weight": case.weight, **case.arguments},
     )
     yield plain

@@ -13,7 +13,7 @@ PEERS = ("torch", "scipy", "reference")
 def run() -> None:
     """Time the layers and print the table."""
     peers = [name for name in PEERS if name in bench.importable_peers()]
-    jobs = bench.select(LAYERS)
+    jobs = bench.unique(bench.choose(layers=LAYERS))
     print("Each tool runs in a process of its own, one at a time.", flush=True)
     result = bench.run(jobs, peers, pyconv.get_num_threads(), rounds=5)
     print()

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.tools import NotOfferedError, Operands, Prepared
+from pyconv.bench.tools import NotOfferedError, Operands, Prepared, float32_only
 from pyconv.bench.tools.onnx_model import one_node_model
 
 _threads = 1
@@ -17,6 +17,7 @@ _threads = 1
 
 def prepare(job: Job, operands: Operands) -> Prepared:
     """Return the call that is timed."""
+    float32_only(job)
     if job.direction != "forward":
         raise NotOfferedError("no gradients")
     name, attributes = node(job)
@@ -35,13 +36,13 @@ def node(job: Job) -> tuple[str, dict[str, Any]]:
     case = job.case
     if case.op == "relu":
         return "Relu", {}
-    if case.op == "conv2d":
-        conv = case.conv_problem
+    if case.weight:
+        conv, first = case.conv_problem, 3 - case.rank
         return "Conv", {
-            "kernel_shape": conv.kernel[1:],
-            "strides": conv.stride[1:],
-            "dilations": conv.dilation[1:],
-            "pads": (*conv.pad_lo[1:], *conv.pad_hi[1:]),
+            "kernel_shape": conv.kernel[first:],
+            "strides": conv.stride[first:],
+            "dilations": conv.dilation[first:],
+            "pads": (*conv.pad_lo[first:], *conv.pad_hi[first:]),
             "group": conv.groups,
         }
     if case.op not in ("max_pool2d", "avg_pool2d"):

@@ -14,7 +14,7 @@ from pyconv.bench.tools.calls import gradient_call
 
 
 def prepare(job: Job, operands: Operands) -> Prepared:
-    """Return the call that is timed."""
+    """Return the call that is timed, on weights as they are."""
     case = job.case
     if job.direction != "forward":
         return Prepared(gradient_call(arrays, job, operands), np.asarray)

@@ -9,6 +9,7 @@ from scipy import ndimage, signal
 
 from pyconv.bench.jobs import Job
 from pyconv.bench.tools import Array, NotOfferedError, Operands, Prepared
+from pyconv.bench.tools.calls import as_image
 
 # SciPy computes every stride-1 position with the dilated kernel: above these sizes a call takes
 # seconds.  Measured on two cores: 0.5 s for 64 channels to 64, 3x3, 56x56 (0.23 Gflop).
@@ -21,6 +22,9 @@ def prepare(job: Job, operands: Operands) -> Prepared:
     if job.direction != "forward":
         raise NotOfferedError("no gradients")
     op = job.case.op
+    if op == "conv1d":
+        flat = prepare(*as_image(job, operands))
+        return Prepared(flat.call, lambda array: np.asarray(array).squeeze(2))
     if op == "conv2d" and operands.weight is not None:
         return Prepared(convolution(job, operands.input, operands.weight), np.asarray)
     if op in ("max_pool2d", "avg_pool2d"):

@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from pyconv.bench.jobs import Job
-from pyconv.bench.tools import Array, NotOfferedError, Operands, Prepared
+from pyconv.bench.tools import Array, NotOfferedError, Operands, Prepared, float32_only
+from pyconv.bench.tools.calls import as_image
 
 aten = torch.ops.aten
 
@@ -20,20 +21,32 @@ def prepare(job: Job, operands: Operands) -> Prepared:
     return prepare_in(torch.contiguous_format, job, operands)
 
 
-def prepare_in(layout: torch.memory_format, job: Job, operands: Operands) -> Prepared:
-    """Return the call that is timed, on tensors of the given memory layout."""
-    x, grad = (
-        torch.from_numpy(array).contiguous(memory_format=layout)
-        for array in (operands.input, operands.grad_output)
-    )
+def prepare_in(
+    layout: torch.memory_format, job: Job, operands: Operands, dtype: torch.dtype | None = None
+) -> Prepared:
+    """Return the call that is timed, on tensors of the given memory layout and type."""
+    if dtype is not None:
+        float32_only(job)
+        if job.case.op == "max_pool2d" and job.direction != "forward":
+            raise NotOfferedError("rounded to bfloat16, other elements are the largest")
+    if job.case.rank == 1 and layout is torch.channels_last:
+        # Three dimensions have no such layout: an image of one row has, and computes the same.
+        flat = prepare_in(layout, *as_image(job, operands), dtype)
+        return Prepared(flat.call, lambda tensor: flat.array(tensor).squeeze(2))
+    x, grad = (tensor_in(array, layout, dtype) for array in (operands.input, operands.grad_output))
     if operands.weight is not None:
-        weight = torch.from_numpy(operands.weight).contiguous(memory_format=layout)
+        weight = tensor_in(operands.weight, layout, dtype)
         return Prepared(convolution(job, x, weight, grad), to_array)
     if job.case.op == "relu":
         if job.direction == "forward":
             return Prepared(partial(torch.relu, x), to_array)
         return Prepared(partial(aten.threshold_backward, grad, torch.relu(x), 0), to_array)
     return Prepared(pooling(job, x, grad), to_array)
+
+
+def tensor_in(array: Array, layout: torch.memory_format, dtype: torch.dtype | None) -> torch.Tensor:
+    """Return a tensor of the given memory layout and type."""
+    return torch.from_numpy(array).to(dtype=dtype).contiguous(memory_format=layout)
 
 
 def convolution(
@@ -89,7 +102,8 @@ def pair(value: int | tuple[int, ...]) -> list[int]:
 
 def to_array(tensor: torch.Tensor) -> Array:
     """Return a tensor of any layout as an NCHW array."""
-    array: Array = tensor.contiguous().numpy()
+    narrow = tensor.dtype == torch.bfloat16
+    array: Array = (tensor.float() if narrow else tensor).contiguous().numpy()
     return array
 
 

@@ -1,0 +1,255 @@
+// Winograd convolution of 3x3 filters at stride 1: forward, and the data gradient with the filter
+// turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed over channels as
+// N^2 independent matrix products on the usual register tile.
+//
+//   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
+//
+// A task owns some columns (tiles, in panels of a tile's width) and some rows of one image and group.
+// It transforms its tiles for all channels, multiplies a block of rows for all points, and transforms
+// the block back: what it works on stays in the second-level cache. Filters are transformed once per
+// call, or once per PackedWeight.
+//
+// Sums of pixels that the definition keeps apart meet in a tile: an infinity or NaN would spread to
+// its neighbours, and a sum may overflow where no result does. An image with such a result is
+// computed again by the gathered product.
+#include <algorithm>
+#include <atomic>
+
+#include "conv/packed_weight.hpp"
+#include "conv/winograd.hpp"
+#include "core/parallel.hpp"
+
+namespace pyconv {
+namespace {
+
+template <class T>
+class WinogradTask {
+ public:
+  WinogradTask(const ConvPlan& plan, const ConvArgs& args, const T* filters, int64_t task)
+      : plan_(plan), v_(plan), g_(plan), k_(kernels_of<T>(*plan.isa)), w_(winograd_kernels<T>(plan)),
+        args_(args), phase_(plan.phases[0]) {
+    const int64_t block = task % phase_.column_blocks;
+    first_ = share(phase_.columns, block, phase_.column_blocks) * g_.lanes;
+    vectors_ = share(phase_.columns, block + 1, phase_.column_blocks) - first_ / g_.lanes;
+    panels_ = ceil_div(vectors_, k_.tile_vectors);
+    task /= phase_.column_blocks;
+    row_ = task % plan.row_blocks * phase_.grid[0];
+    rows_ = std::min(phase_.grid[0], v_.rows - row_);
+    task /= plan.row_blocks;
+    group_ = task % plan.problem.groups;
+    image_ = task / plan.problem.groups;
+    filters_ = filters + group_ * g_.filter_panels * g_.points * v_.channels * g_.filters;
+  }
+
+  int64_t image() const { return image_; }
+
+  // False if a result is not finite.
+  bool run() const {
+    Arena arena(task_scratch(plan_.task_bytes));
+    const WinogradMemory<T> memory(plan_, arena);
+    transform_tiles(memory);
+    bool finite = true;
+    for (int64_t i = 0; i < rows_; i += plan_.row_block) {
+      const int64_t rows = std::min(plan_.row_block, rows_ - i);
+      multiply(memory, row_ + i, rows);
+      finite &= transform_back(memory, row_ + i, rows);
+    }
+    return finite;
+  }
+
+ private:
+  // Where part i begins when `count` things are shared as evenly as they come.
+  static int64_t share(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
+
+  struct Panel {
+    int64_t index, first, tiles;  // the first tile in the image
+  };
+  Panel panel(int64_t i) const {
+    const int64_t from = first_ + share(vectors_, i, panels_) * g_.lanes;
+    const int64_t to = first_ + share(vectors_, i + 1, panels_) * g_.lanes;
+    return {i, from, std::min(to, g_.count) - from};
+  }
+
+  // Calls body(panel, first, count, row, column) for every run of tiles in one panel and one row of
+  // tiles: `first` counts in the panel, row and column in the image.
+  template <class Body>
+  void for_runs(const Body& body) const {
+    for (int64_t j = 0; j < panels_; ++j) {
+      const Panel p = panel(j);
+      for (int64_t i = 0; i < p.tiles;) {
+        const int64_t column = (p.first + i) % g_.across;
+        const int64_t n = std::min(p.tiles - i, g_.across - column);
+        body(p, i, n, (p.first + i) / g_.across, column);
+        i += n;
+      }
+    }
+  }
+
+  // Row r (channel, or row of products) of a panel, for point 0, of `rows` rows.
+  int64_t place(const Panel& p, int64_t r, int64_t rows) const {
+    return (p.index * rows + r) * g_.width;
+  }
+
+  void transform_tiles(const WinogradMemory<T>& memory) const {
+    const T* source = static_cast<const T*>(args_.source) +
+                      (image_ * plan_.problem.groups + group_) * v_.channels * v_.source_plane();
+    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t row, int64_t column) {
+      PadArgs<T> a{};
+      a.height = v_.source[1];
+      a.width = v_.source[2];
+      a.first_row = row * g_.m - v_.pad[1];
+      a.first_column = column * g_.m - v_.pad[2];
+      a.rows = g_.m + 2;
+      a.columns = (n + 1) * g_.m;
+      a.step = g_.m;
+      a.out = memory.strip;
+      a.row_size = memory.strip_row;
+      a.ahead = 4 * v_.source_plane();
+      WinogradInputArgs<T> t{memory.strip, g_.m * memory.strip_row, memory.strip_row, 1, n, nullptr,
+                             v_.channels * plan_.column_block};
+      for (int64_t c = 0; c < v_.channels; ++c) {
+        a.plane = source + c * v_.source_plane();
+        k_.pad(a);
+        t.points = memory.tiles + place(p, c, v_.channels) + i;
+        w_.input(t);
+      }
+    });
+  }
+
+  void multiply(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
+    TileArgs<T> t{};
+    t.a_rows = plan_.left.rows.data();
+    t.c_row = g_.width;
+    const int64_t limit = ceil_div(v_.channels, ceil_div(std::max<int64_t>(1, v_.channels), 256));
+    for (int64_t point = 0; point < g_.points; ++point) {
+      const T* tiles = memory.tiles + point * v_.channels * plan_.column_block;
+      T* products = memory.products + point * plan_.row_block * plan_.column_block;
+      for (int64_t j = 0; j < panels_; ++j) {
+        const Panel p = panel(j);
+        t.columns = static_cast<int>(p.tiles);
+        const auto vectors = static_cast<std::size_t>(ceil_div(p.tiles, g_.lanes)) - 1;
+        t.b = tiles + place(p, 0, v_.channels);
+        int64_t at = 0;
+        do {  // at least once: without channels the products are zero
+          t.depth = std::min(limit, v_.channels - at);
+          t.accumulate = at > 0;
+          t.a_cols = plan_.left.cols.data() + at;
+          t.b_rows = phase_.b_rows.data() + at;
+          for (int64_t i = 0; i < rows; i += k_.tile_rows) {
+            t.a = filters(row + i, point);
+            t.c = products + place(p, i, plan_.row_block);
+            const bool bring = j == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
+            const bool more = i + k_.tile_rows < rows;
+            t.ahead = bring ? filters(more ? row + i + k_.tile_rows : row, more ? point : point + 1) + at * g_.filters : nullptr;
+            t.ahead_step = g_.filters;
+            k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
+          }
+          at += t.depth;
+        } while (at < v_.channels);
+      }
+    }
+  }
+
+  const T* filters(int64_t row, int64_t point) const {
+    const int64_t panel = row / g_.filters * g_.points + point;
+    return filters_ + panel * v_.channels * g_.filters + row % g_.filters;
+  }
+
+  bool transform_back(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
+    const T* bias = static_cast<const T*>(args_.bias);
+    if (bias) bias += group_ * v_.rows + row;
+    T* result = static_cast<T*>(args_.out) +
+                ((image_ * plan_.problem.groups + group_) * v_.rows + row) * v_.result_plane();
+    bool finite = true;
+    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t y, int64_t x) {
+      WinogradOutputArgs<T> t{};
+      t.point = plan_.row_block * plan_.column_block;
+      t.tiles = n;
+      t.out_row = v_.result[2];
+      t.rows = std::min(g_.m, v_.result[1] - y * g_.m);
+      t.columns = std::min(n * g_.m, v_.result[2] - x * g_.m);
+      t.relu = args_.relu;
+      for (int64_t r = 0; r < rows; ++r) {
+        t.points = memory.products + place(p, r, plan_.row_block) + i;
+        t.out = result + r * v_.result_plane() + y * g_.m * v_.result[2] + x * g_.m;
+        t.bias = bias ? bias[r] : T(0);
+        finite &= w_.output(t);
+      }
+    });
+    return finite;
+  }
+
+  const ConvPlan& plan_;
+  const WinogradView v_;
+  const WinogradGrid<T> g_;
+  const Kernels<T>& k_;
+  const WinogradKernels<T>& w_;
+  const ConvArgs& args_;
+  const ConvPhase& phase_;
+  const T* filters_;
+  int64_t first_ = 0, vectors_ = 0, panels_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
+};
+
+// One image by the gathered product.
+void run_again(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
+  const WinogradView v(plan);
+  const auto bytes = static_cast<std::size_t>(plan.type) * plan.problem.groups * image;
+  ConvArgs one = args;
+  one.source = static_cast<const char*>(args.source) + bytes * v.channels * v.source_plane();
+  one.out = static_cast<char*>(args.out) + bytes * v.rows * v.result_plane();
+  plan.fallback->algorithm->run(*plan.fallback, one);
+}
+
+template <class T>
+void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  const T* filters;
+  if (args.packed) {
+    filters = static_cast<const T*>(args.packed->pack_for(plan));
+  } else {
+    void* shared = call_scratch(plan.shared_bytes);
+    pack_winograd(plan, args.other, shared);
+    filters = static_cast<const T*>(shared);
+  }
+  std::vector<std::atomic<bool>> again(static_cast<std::size_t>(plan.problem.n));
+  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
+    const WinogradTask<T> one(plan, args, filters, task);
+    if (!one.run()) again[static_cast<std::size_t>(one.image())] = true;
+  });
+  for (int64_t i = 0; i < plan.problem.n; ++i)
+    if (again[static_cast<std::size_t>(i)]) run_again(plan, args, i);
+}
+
+void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
+  if (plan.type == ElementType::f32) {
+    run_typed<float>(plan, args);
+  } else {
+    run_typed<double>(plan, args);
+  }
+}
+
+// Where transforming the filters in every call, and tiles that fill no vector, do not eat the gain:
+// measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
+bool prefers(const ConvPlan& plan, int64_t least) {
+  const WinogradView v(plan);
+  return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least;
+}
+
+bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, plan.packed ? 196 : 784); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 2500); }
+
+}  // namespace
+
+const ConvAlgorithm winograd_2x2_forward{
+    "winograd_2x2", Direction::forward, Precision::highest, winograd_refuses, prefers_2x2,
+    plan_winograd, run_winograd, pack_winograd, 1, true};
+const ConvAlgorithm winograd_2x2_input{
+    "winograd_2x2", Direction::input, Precision::highest, winograd_refuses, prefers_2x2,
+    plan_winograd, run_winograd, pack_winograd, 1, true};
+const ConvAlgorithm winograd_4x4_forward{
+    "winograd_4x4", Direction::forward, Precision::high, winograd_refuses, prefers_4x4,
+    plan_winograd, run_winograd, pack_winograd, 8, true};
+const ConvAlgorithm winograd_4x4_input{
+    "winograd_4x4", Direction::input, Precision::high, winograd_refuses, prefers_4x4,
+    plan_winograd, run_winograd, pack_winograd, 8, true};
+
+}  // namespace pyconv

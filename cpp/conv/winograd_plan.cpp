@@ -1,0 +1,68 @@
+// How a Winograd convolution is cut into tasks.
+#include "conv/winograd.hpp"
+
+namespace pyconv {
+namespace {
+
+// Bytes of a task's transformed tiles and of a block of products: together they stay in a
+// second-level cache of 1 MB beside the filters that stream through.
+constexpr int64_t tile_bytes = 640 << 10, product_bytes = 256 << 10;
+
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const WinogradView v(plan);
+  const WinogradGrid<T> g(plan);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t vectors = ceil_div(g.count, g.lanes), panels = ceil_div(vectors, k.tile_vectors);
+  const int64_t panel_bytes = g.points * g.width * static_cast<int64_t>(sizeof(T));
+  int64_t held = tile_bytes / (panel_bytes * std::max<int64_t>(1, v.channels));
+  held = std::clamp<int64_t>(held, 1, panels);
+  plan.column_block = held * g.width;
+  ConvPhase phase{};
+  phase.depth = v.channels;
+  phase.columns = vectors;
+  phase.column_blocks = std::max(ceil_div(panels, held), std::min<int64_t>(panels, 8));
+  phase.column_blocks += phase.column_blocks % 2 && phase.column_blocks < vectors;
+  // Rows are split only where tiles alone give too few tasks: every part transforms them again.
+  const int64_t wanted = ceil_div(4, phase.column_blocks * plan.problem.groups);
+  const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
+  phase.grid[0] = std::max<int64_t>(1, ceil_div(g.filter_panels, parts)) * g.filters;  // of a task
+  plan.row_blocks = ceil_div(std::max<int64_t>(1, v.rows), phase.grid[0]);
+  const int64_t block = product_bytes / (panel_bytes * held) / g.filters * g.filters;
+  plan.row_block = std::clamp<int64_t>(block, g.filters, phase.grid[0]);
+  plan.left = {offsets(k.tile_rows, 1), offsets(v.channels, g.filters)};
+  phase.b_rows = offsets(v.channels, g.width);
+  plan.tasks = plan.problem.n * plan.problem.groups * plan.row_blocks * phase.column_blocks;
+  plan.phases.push_back(std::move(phase));
+  plan.packed_elements =
+      plan.problem.groups * g.filter_panels * g.points * v.channels * g.filters;
+  plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
+  Arena arena;
+  WinogradMemory<T> counted(plan, arena);
+  plan.task_bytes = arena.used();
+}
+
+}  // namespace
+
+const char* winograd_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  if (p.kernel[1] != 3 || p.kernel[2] != 3) return "the kernel is not 3x3";
+  for (int i = 1; i < 3; ++i)
+    if (p.stride[i] != 1 || p.dilation[i] != 1) return "the stride or dilation is larger than 1";
+  return nullptr;
+}
+
+void plan_winograd(ConvPlan& plan) {
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+  ConvProblem image = plan.problem;
+  image.n = 1;
+  plan.fallback = make_plan(image, plan.direction, plan.type, Precision::highest, false,
+                            "implicit_gemm");
+}
+
+}  // namespace pyconv

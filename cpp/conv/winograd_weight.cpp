@@ -1,0 +1,284 @@
+// Weight gradient of a 3x3 convolution by Winograd's filtering, F(3x3, M x M): a tile of N x N inputs
+// and its M x M gradients of outputs give N^2 products instead of 9 M^2.
+//
+//   point p:  products[filter, channel] = sum over tiles of grads[p][tile, filter] * tiles[p][tile, channel]
+//
+// Here vectors run over channels: images are transposed into strips [pixel][channel] first, so a tile
+// may lie anywhere and the right operand of the product comes out as the tile reads it. A task owns
+// some filters and a panel of channels; where that gives too few tasks the tiles are split as well,
+// and the partial products are added in a fixed order.
+#include <algorithm>
+#include <atomic>
+
+#include "conv/winograd.hpp"
+#include "core/parallel.hpp"
+
+namespace pyconv {
+namespace {
+
+struct Geometry {
+  int64_t filters, channels, across, down, tiles;  // per group; of all images
+  Geometry(const ConvProblem& p, int64_t m) {
+    filters = p.k / p.groups;
+    channels = p.c / p.groups;
+    across = ceil_div(p.output[2], m);
+    down = ceil_div(p.output[1], m);
+    tiles = p.n * across * down;
+  }
+};
+
+template <class T>
+int64_t width_of(const ConvPlan& plan) {
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  return int64_t{k.lanes} * k.tile_vectors;
+}
+
+template <class T>
+int64_t points_of(const ConvPlan& plan) {
+  const int64_t side = winograd_kernels<T>(plan).tile + 2;
+  return side * side;
+}
+
+// Pixels of a row that are transposed at a time: a strip of them stays in the first cache.
+constexpr int64_t strip_pixels = 32;
+
+template <class T>
+struct TaskMemory {
+  T *strip, *tiles, *grads, *products, *taps;
+  TaskMemory(const ConvPlan& plan, Arena& arena) {
+    const int64_t m = winograd_kernels<T>(plan).tile, points = points_of<T>(plan);
+    const int64_t wide = std::max(plan.column_block, plan.row_block);
+    strip = arena.take<T>((m + 2) * (strip_pixels + 2) * wide);
+    tiles = arena.take<T>(points * plan.depth_block * plan.column_block);
+    grads = arena.take<T>(points * plan.depth_block * plan.row_block);
+    products = arena.take<T>(plan.splits > 1 ? 0 : points * plan.row_block * plan.column_block);
+    taps = arena.take<T>((9 + points) * plan.column_block);
+  }
+};
+
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const Geometry g(p, winograd_kernels<T>(plan).tile);
+  const int64_t points = points_of<T>(plan), wide = common_multiple(k.lanes, k.tile_rows);
+  plan.column_block = width_of<T>(plan);
+  // 64 tiles, 64 filters and a panel: 0.6 MB for F(3x3, 2x2); as many filters again for 4x4 would
+  // leave the second-level cache.
+  plan.depth_block = std::min<int64_t>(points > 16 ? 32 : 64, std::max<int64_t>(1, g.tiles));
+  const int64_t filters = std::max<int64_t>(1, g.filters);
+  const int64_t blocks = ceil_div(filters, 64);
+  plan.row_block = ceil_div(ceil_div(filters, blocks), wide) * wide;
+  plan.row_blocks = ceil_div(filters, plan.row_block);
+  ConvPhase phase{};
+  phase.columns = ceil_div(std::max<int64_t>(1, g.channels), k.lanes);
+  phase.column_blocks = ceil_div(phase.columns, k.tile_vectors);
+  const int64_t outputs = p.groups * plan.row_blocks * phase.column_blocks;
+  const int64_t chunks = ceil_div(g.tiles, plan.depth_block);
+  plan.splits = std::clamp<int64_t>(ceil_div(4, outputs), 1, std::max<int64_t>(1, chunks / 2));
+  plan.tasks = outputs * plan.splits;
+  plan.left = {offsets(k.tile_rows, 1), offsets(plan.depth_block, plan.row_block)};
+  phase.b_rows = offsets(plan.depth_block, plan.column_block);
+  plan.phases.push_back(std::move(phase));
+  const int64_t shared = plan.splits > 1 ? plan.tasks * points * plan.row_block * plan.column_block : 0;
+  plan.shared_bytes = static_cast<std::size_t>(shared) * sizeof(T);
+  Arena arena;
+  TaskMemory<T> counted(plan, arena);
+  plan.task_bytes = arena.used();
+}
+
+void plan_weight(ConvPlan& plan) {
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+  plan.fallback = make_plan(plan.problem, plan.direction, plan.type, Precision::highest, false,
+                            "implicit_gemm");
+}
+
+template <class T>
+class WeightTask {
+ public:
+  // `output`: filters and channels; `split`: which share of the tiles.
+  WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t output, int64_t split)
+      : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)),
+        w_(winograd_kernels<T>(plan)), args_(args), g_(plan.problem, w_.tile), m_(w_.tile),
+        points_(points_of<T>(plan)), arena_(task_scratch(plan.task_bytes)),
+        memory_(plan, arena_) {
+    const ConvPhase& phase = plan.phases[0];
+    const int64_t panel = output % phase.column_blocks;
+    channel_ = phase.columns * panel / phase.column_blocks * k_.lanes;
+    const int64_t end = phase.columns * (panel + 1) / phase.column_blocks * k_.lanes;
+    channels_ = std::min(end, g_.channels) - channel_;
+    output /= phase.column_blocks;
+    filter_ = output % plan.row_blocks * plan.row_block;
+    filters_ = std::min(plan.row_block, g_.filters - filter_);
+    group_ = output / plan.row_blocks;
+    const int64_t chunks = ceil_div(g_.tiles, plan.depth_block);
+    from_ = chunks * split / plan.splits * plan.depth_block;
+    to_ = std::min(chunks * (split + 1) / plan.splits * plan.depth_block, g_.tiles);
+  }
+
+  void multiply(T* products) const {
+    TileArgs<T> t{};
+    t.a_rows = plan_.left.rows.data();
+    t.a_cols = plan_.left.cols.data();
+    t.b_rows = plan_.phases[0].b_rows.data();
+    t.c_row = plan_.column_block;
+    t.columns = static_cast<int>(channels_);
+    const auto vectors = static_cast<std::size_t>(ceil_div(channels_, k_.lanes)) - 1;
+    int64_t at = from_;
+    do {  // at least once: without tiles the gradient is zero
+      t.depth = std::min(plan_.depth_block, to_ - at);
+      transform(at, t.depth);
+      for (int64_t point = 0; point < points_; ++point) {
+        t.b = memory_.tiles + point * plan_.depth_block * plan_.column_block;
+        for (int64_t i = 0; i < filters_; i += k_.tile_rows) {
+          t.a = memory_.grads + point * plan_.depth_block * plan_.row_block + i;
+          t.c = products + (point * plan_.row_block + i) * plan_.column_block;
+          k_.tile[std::min<int64_t>(k_.tile_rows, filters_ - i) - 1][vectors](t);
+        }
+      }
+      t.accumulate = true;
+      at += plan_.depth_block;
+    } while (at < to_);
+  }
+
+  // Adds `parts` partial products, `part` elements apart, and transforms them back; false if a
+  // result is not finite.
+  bool finish(const T* products, int64_t parts, int64_t part) const {
+    const int64_t wide = plan_.column_block;
+    T* sums = memory_.taps + 9 * wide;
+    bool finite = true;
+    for (int64_t f = 0; f < filters_; ++f) {
+      for (int64_t point = 0; point < points_; ++point) {
+        const T* in = products + (point * plan_.row_block + f) * wide;
+        for (int64_t c = 0; c < channels_; ++c) {
+          T sum = in[c];
+          for (int64_t i = 1; i < parts; ++i) sum += in[i * part + c];
+          sums[point * wide + c] = sum;
+        }
+      }
+      finite &= w_.weight(sums, wide, channels_, memory_.taps, wide);
+      T* out = static_cast<T*>(args_.out) +
+               ((group_ * g_.filters + filter_ + f) * g_.channels + channel_) * 9;
+      k_.transpose(memory_.taps, wide, 9, channels_, out, 9, 9);
+    }
+    return finite;
+  }
+
+  T* own_products() const { return memory_.products; }
+
+ private:
+  // One row of pixels of `count` planes, [pixel][plane] with `wide` planes; zeros outside the image.
+  void lay_row(const T* planes, const int64_t (&size)[3], int64_t y, int64_t x, int64_t pixels,
+               int64_t count, int64_t wide, T* out) const {
+    const bool inside = y >= 0 && y < size[1];
+    const int64_t from = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
+    const int64_t to = inside ? std::clamp(size[2] - x, from, pixels) : pixels;
+    std::fill_n(out, from * wide, T(0));
+    if (to > from)
+      k_.transpose(planes + y * size[2] + x + from, size[1] * size[2], count, to - from,
+                   out + from * wide, wide, ceil_div(count, k_.lanes) * k_.lanes);
+    std::fill_n(out + to * wide, (pixels - to) * wide, T(0));
+  }
+
+  // Tiles first .. first + count - 1 of all images, and their gradients.
+  void transform(int64_t first, int64_t count) const {
+    const int64_t image_tiles = g_.across * g_.down;
+    for (int64_t i = 0; i < count;) {
+      const int64_t image = (first + i) / image_tiles, tile = (first + i) % image_tiles;
+      const int64_t row = tile / g_.across, column = tile % g_.across;
+      const int64_t n = std::min({count - i, g_.across - column, strip_pixels / m_});
+      transform_inputs(image, row * m_, column * m_, n, i);
+      transform_grads(image, row * m_, column * m_, n, i);
+      i += n;
+    }
+  }
+
+  void transform_inputs(int64_t image, int64_t y, int64_t x, int64_t n, int64_t at) const {
+    const int64_t wide = plan_.column_block, pixels = n * m_ + 2;
+    const T* planes = static_cast<const T*>(args_.source) +
+                      ((image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
+    for (int64_t r = 0; r < m_ + 2; ++r)
+      lay_row(planes, p_.input, y + r - p_.pad_lo[1], x - p_.pad_lo[2], pixels, channels_, wide,
+              memory_.strip + r * pixels * wide);
+    WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, channels_,
+                           memory_.tiles + at * wide, plan_.depth_block * wide};
+    for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.input(t);
+  }
+
+  void transform_grads(int64_t image, int64_t y, int64_t x, int64_t n, int64_t at) const {
+    const int64_t wide = plan_.row_block, pixels = n * m_;
+    const T* planes = static_cast<const T*>(args_.other) +
+                      ((image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
+    for (int64_t r = 0; r < m_; ++r)
+      lay_row(planes, p_.output, y + r, x, pixels, filters_, wide, memory_.strip + r * pixels * wide);
+    WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, filters_,
+                           memory_.grads + at * wide, plan_.depth_block * wide};
+    for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.gradient(t);
+  }
+
+  const ConvPlan& plan_;
+  const ConvProblem& p_;
+  const Kernels<T>& k_;
+  const WinogradKernels<T>& w_;
+  const ConvArgs& args_;
+  const Geometry g_;
+  const int64_t m_, points_;
+  Arena arena_;
+  const TaskMemory<T> memory_;
+  int64_t channel_ = 0, channels_ = 0, filter_ = 0, filters_ = 0, group_ = 0, from_ = 0, to_ = 0;
+};
+
+template <class T>
+bool run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  std::atomic<bool> finite{true};
+  const double work = conv_work(plan.problem) / 4;
+  const int64_t outputs = plan.tasks / plan.splits;
+  if (plan.splits == 1) {
+    parallel_for(outputs, work, [&](int64_t output) {
+      const WeightTask<T> task(plan, args, output, 0);
+      task.multiply(task.own_products());
+      if (!task.finish(task.own_products(), 1, 0)) finite = false;
+    });
+    return finite;
+  }
+  const int64_t part = points_of<T>(plan) * plan.row_block * plan.column_block;
+  T* shared = static_cast<T*>(call_scratch(plan.shared_bytes));
+  parallel_for(plan.tasks, work, [&](int64_t task) {
+    WeightTask<T>(plan, args, task / plan.splits, task % plan.splits).multiply(shared + task * part);
+  });
+  parallel_for(outputs, static_cast<double>(plan.shared_bytes) / 4, [&](int64_t output) {
+    const T* products = shared + output * plan.splits * part;
+    if (!WeightTask<T>(plan, args, output, 0).finish(products, plan.splits, part)) finite = false;
+  });
+  return finite;
+}
+
+void run_weight(const ConvPlan& plan, const ConvArgs& args) {
+  const bool finite = plan.type == ElementType::f32 ? run_typed<float>(plan, args)
+                                                    : run_typed<double>(plan, args);
+  if (!finite) plan.fallback->algorithm->run(*plan.fallback, args);
+}
+
+// Measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
+bool prefers(const ConvPlan& plan, int64_t least) {
+  const ConvProblem& p = plan.problem;
+  return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.output[1] * p.output[2] >= least;
+}
+
+bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 196); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 784); }
+
+}  // namespace
+
+const ConvAlgorithm winograd_2x2_weight{
+    "winograd_2x2", Direction::weight, Precision::highest, winograd_refuses, prefers_2x2,
+    plan_weight, run_weight, nullptr, 1, true};
+const ConvAlgorithm winograd_4x4_weight{
+    "winograd_4x4", Direction::weight, Precision::high, winograd_refuses, prefers_4x4,
+    plan_weight, run_weight, nullptr, 8, true};
+
+}  // namespace pyconv

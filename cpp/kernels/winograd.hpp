@@ -1,0 +1,274 @@
+// Winograd's minimal filtering F(M x M, 3 x 3): N = M + 2, N^2 products a tile instead of 9 M^2.
+//
+//   out = A^T [ (G w G^T) * (B^T d B) ] A          * element by element, summed over channels
+//
+// Interpolation points: 0, +-1, inf for M = 2; 0, +-5/8, +-3/2, inf for M = 4, which round a fifth
+// of what 0, +-1, +-2, inf round (64 channels of normal data). Every kernel works on a vector of
+// tiles (or filters): one transform of a column or row at a time, all N of them in registers.
+//
+// Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016); points after
+// Barabasz et al., "Error analysis and improving the accuracy of Winograd convolution" (2020).
+#pragma once
+#include "kernels/table.hpp"
+
+namespace {
+
+template <int M>
+struct Minimal;
+
+template <>
+struct Minimal<2> {
+  template <class T>
+  static void input(const Vec<T> (&d)[4], Vec<T> (&v)[4]) {
+    v[0] = sub(d[0], d[2]);
+    v[1] = add(d[1], d[2]);
+    v[2] = sub(d[2], d[1]);
+    v[3] = sub(d[1], d[3]);
+  }
+  template <class T>
+  static void output(const Vec<T> (&m)[4], Vec<T> (&y)[2]) {
+    y[0] = add(add(m[0], m[1]), m[2]);
+    y[1] = sub(sub(m[1], m[2]), m[3]);
+  }
+  template <class T>
+  static void filter(const Vec<T> (&w)[3], Vec<T> (&u)[4]) {
+    const Vec<T> half = Vec<T>::set(T(0.5));
+    const Vec<T> even = mul(add(w[0], w[2]), half), odd = mul(w[1], half);
+    u[0] = w[0];
+    u[1] = add(even, odd);
+    u[2] = sub(even, odd);
+    u[3] = w[2];
+  }
+  template <class T>
+  static void gradient(const Vec<T> (&g)[2], Vec<T> (&u)[4]) {
+    const Vec<T> half = Vec<T>::set(T(0.5));
+    u[0] = g[0];
+    u[1] = mul(add(g[0], g[1]), half);
+    u[2] = mul(sub(g[0], g[1]), half);
+    u[3] = g[1];
+  }
+  template <class T>
+  static void weight(const Vec<T> (&m)[4], Vec<T> (&y)[3]) {
+    const Vec<T> sum = add(m[1], m[2]);
+    y[0] = add(m[0], sum);
+    y[1] = sub(m[1], m[2]);
+    y[2] = sub(sum, m[3]);
+  }
+};
+
+template <>
+struct Minimal<4> {
+  static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
+  static constexpr double np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
+  template <class T>
+  static Vec<T> c(double value) {
+    return Vec<T>::set(static_cast<T>(value));
+  }
+  template <class T>
+  static void input(const Vec<T> (&d)[6], Vec<T> (&v)[6]) {
+    const Vec<T> product = c<T>(pp * qq), sum = c<T>(-(pp + qq));
+    v[0] = fma(product, d[0], fma(sum, d[2], d[4]));
+    v[5] = fma(product, d[1], fma(sum, d[3], d[5]));
+    const Vec<T> even = fma(c<T>(-qq), d[2], d[4]), odd = fma(c<T>(-qq), d[1], d[3]);
+    v[1] = fma(c<T>(p), odd, even);
+    v[2] = fma(c<T>(-p), odd, even);
+    const Vec<T> even2 = fma(c<T>(-pp), d[2], d[4]), odd2 = fma(c<T>(-pp), d[1], d[3]);
+    v[3] = fma(c<T>(q), odd2, even2);
+    v[4] = fma(c<T>(-q), odd2, even2);
+  }
+  template <class T>
+  static void output(const Vec<T> (&m)[6], Vec<T> (&y)[4]) {
+    const Vec<T> a = add(m[1], m[2]), b = sub(m[1], m[2]);
+    const Vec<T> e = add(m[3], m[4]), f = sub(m[3], m[4]);
+    y[0] = add(add(a, e), m[0]);
+    y[1] = fma(c<T>(p), b, mul(c<T>(q), f));
+    y[2] = fma(c<T>(pp), a, mul(c<T>(qq), e));
+    y[3] = fma(c<T>(p * pp), b, fma(c<T>(q * qq), f, m[5]));
+  }
+  template <class T>
+  static void filter(const Vec<T> (&w)[3], Vec<T> (&u)[6]) {
+    u[0] = mul(c<T>(1 / (pp * qq)), w[0]);
+    const Vec<T> even = fma(c<T>(pp * np), w[2], mul(c<T>(np), w[0])), odd = mul(c<T>(p * np), w[1]);
+    u[1] = add(even, odd);
+    u[2] = sub(even, odd);
+    const Vec<T> even2 = fma(c<T>(qq * nq), w[2], mul(c<T>(nq), w[0]));
+    const Vec<T> odd2 = mul(c<T>(q * nq), w[1]);
+    u[3] = add(even2, odd2);
+    u[4] = sub(even2, odd2);
+    u[5] = w[2];
+  }
+  template <class T>
+  static void gradient(const Vec<T> (&g)[4], Vec<T> (&u)[6]) {
+    u[0] = mul(c<T>(1 / (pp * qq)), g[0]);
+    const Vec<T> even = fma(c<T>(pp * np), g[2], mul(c<T>(np), g[0]));
+    const Vec<T> odd = fma(c<T>(p * pp * np), g[3], mul(c<T>(p * np), g[1]));
+    u[1] = add(even, odd);
+    u[2] = sub(even, odd);
+    const Vec<T> even2 = fma(c<T>(qq * nq), g[2], mul(c<T>(nq), g[0]));
+    const Vec<T> odd2 = fma(c<T>(q * qq * nq), g[3], mul(c<T>(q * nq), g[1]));
+    u[3] = add(even2, odd2);
+    u[4] = sub(even2, odd2);
+    u[5] = g[3];
+  }
+  template <class T>
+  static void weight(const Vec<T> (&m)[6], Vec<T> (&y)[3]) {
+    const Vec<T> a = add(m[1], m[2]), e = add(m[3], m[4]);
+    y[0] = add(m[0], add(a, e));
+    y[1] = fma(c<T>(p), sub(m[1], m[2]), mul(c<T>(q), sub(m[3], m[4])));
+    y[2] = fma(c<T>(pp), a, fma(c<T>(qq), e, m[5]));
+  }
+};
+
+template <class T>
+void store_first(Vec<T> v, T* out, int64_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  if (n >= lanes) {
+    v.store(out);
+  } else if (n > 0) {
+    v.store_n(out, static_cast<int>(n));
+  }
+}
+
+template <class T, int M>
+void winograd_input(const WinogradInputArgs<T>& a) {
+  constexpr int N = M + 2;
+  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
+    Vec<T> half[N][N];
+    for (int x = 0; x < N; ++x) {
+      const T* in = a.strip + x % M * a.residue + x / M * a.next + i;
+      Vec<T> d[N], v[N];
+      for (int r = 0; r < N; ++r) d[r] = Vec<T>::load(in + r * a.row);
+      Minimal<M>::input(d, v);
+      for (int r = 0; r < N; ++r) half[r][x] = v[r];
+    }
+    T* out = a.points + i;
+    for (int r = 0; r < N; ++r) {
+      Vec<T> v[N];
+      Minimal<M>::input(half[r], v);
+      for (int x = 0; x < N; ++x) store_first(v[x], out + (r * N + x) * a.point, a.lanes - i);
+    }
+  }
+}
+
+// Column 2 x + k of the output is lane x of y[k].
+template <class T>
+void store_columns(const Vec<T> (&y)[2], T* out, int64_t n) {
+  Vec<T> low, high;
+  interleave(y[0], y[1], low, high);
+  store_first(low, out, n);
+  store_first(high, out + Vec<T>::lanes, n - Vec<T>::lanes);
+}
+
+template <class T>
+void store_columns(const Vec<T> (&y)[4], T* out, int64_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> a[2], b[2], v[4];
+  interleave(y[0], y[2], a[0], a[1]);
+  interleave(y[1], y[3], b[0], b[1]);
+  interleave(a[0], b[0], v[0], v[1]);
+  interleave(a[1], b[1], v[2], v[3]);
+  for (int i = 0; i < 4; ++i) store_first(v[i], out + i * lanes, n - i * lanes);
+}
+
+template <class T, int M>
+bool winograd_output(const WinogradOutputArgs<T>& a) {
+  constexpr int N = M + 2, lanes = Vec<T>::lanes;
+  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
+  Vec<T> probe = zero;  // becomes NaN at the first infinity or NaN
+  for (int64_t i = 0; i < a.tiles; i += lanes) {
+    const int n = a.tiles - i < lanes ? static_cast<int>(a.tiles - i) : lanes;
+    Vec<T> half[M][N];
+    for (int x = 0; x < N; ++x) {
+      Vec<T> m[N], y[M];
+      for (int r = 0; r < N; ++r) {
+        const T* in = a.points + (r * N + x) * a.point + i;
+        m[r] = n == lanes ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
+      }
+      Minimal<M>::output(m, y);
+      for (int r = 0; r < M; ++r) half[r][x] = y[r];
+    }
+    for (int r = 0; r < M; ++r) {
+      Vec<T> y[M];
+      Minimal<M>::output(half[r], y);
+      for (int x = 0; x < M; ++x) {
+        probe = fma(y[x], zero, probe);
+        y[x] = add(y[x], bias);
+        if (a.relu) y[x] = select(le(y[x], zero), zero, y[x]);
+      }
+      if (r < a.rows) store_columns(y, a.out + r * a.out_row + i * M, a.columns - i * M);
+    }
+  }
+  const T sum = probe.sum();
+  return sum == sum;
+}
+
+template <class T, int M>
+void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point) {
+  constexpr int N = M + 2, lanes = Vec<T>::lanes;
+  for (int64_t i = 0; i < filters; i += lanes) {
+    const int n = filters - i < lanes ? static_cast<int>(filters - i) : lanes;
+    Vec<T> half[N][3];
+    for (int x = 0; x < 3; ++x) {
+      Vec<T> w[3], u[N];
+      for (int r = 0; r < 3; ++r) {
+        const T* in = taps + (3 * r + x) * tap + i;
+        w[r] = n == lanes ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
+      }
+      Minimal<M>::filter(w, u);
+      for (int r = 0; r < N; ++r) half[r][x] = u[r];
+    }
+    for (int r = 0; r < N; ++r) {
+      Vec<T> u[N];
+      Minimal<M>::filter(half[r], u);
+      for (int x = 0; x < N; ++x) store_first(u[x], points + (r * N + x) * point + i, n);
+    }
+  }
+}
+
+template <class T, int M>
+void winograd_gradient(const WinogradInputArgs<T>& a) {
+  constexpr int N = M + 2;
+  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
+    Vec<T> half[N][M];
+    for (int x = 0; x < M; ++x) {
+      Vec<T> g[M], u[N];
+      for (int r = 0; r < M; ++r) g[r] = Vec<T>::load(a.strip + r * a.row + x * a.residue + i);
+      Minimal<M>::gradient(g, u);
+      for (int r = 0; r < N; ++r) half[r][x] = u[r];
+    }
+    for (int r = 0; r < N; ++r) {
+      Vec<T> u[N];
+      Minimal<M>::gradient(half[r], u);
+      for (int x = 0; x < N; ++x)
+        store_first(u[x], a.points + (r * N + x) * a.point + i, a.lanes - i);
+    }
+  }
+}
+
+template <class T, int M>
+bool winograd_weight(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap) {
+  constexpr int N = M + 2;
+  Vec<T> probe = Vec<T>::zero();
+  for (int64_t i = 0; i < lanes; i += Vec<T>::lanes) {
+    const int n = lanes - i < Vec<T>::lanes ? static_cast<int>(lanes - i) : Vec<T>::lanes;
+    Vec<T> half[3][N];
+    for (int x = 0; x < N; ++x) {
+      Vec<T> m[N], y[3];
+      for (int r = 0; r < N; ++r) m[r] = Vec<T>::load_n(points + (r * N + x) * point + i, n);
+      Minimal<M>::weight(m, y);
+      for (int r = 0; r < 3; ++r) half[r][x] = y[r];
+    }
+    for (int r = 0; r < 3; ++r) {
+      Vec<T> y[3];
+      Minimal<M>::weight(half[r], y);
+      for (int x = 0; x < 3; ++x) {
+        probe = fma(y[x], Vec<T>::zero(), probe);
+        store_first(y[x], taps + (3 * r + x) * tap + i, n);
+      }
+    }
+  }
+  const T sum = probe.sum();
+  return sum == sum;
+}
+
+}  // namespace
