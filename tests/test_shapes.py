@@ -154,7 +154,7 @@ def test_the_table_of_cases() -> None:
         assert eval(repr(case), {"Case": cases.Case}) == case
         assert min(case.output) >= 0
         assert cases.find(case.name) is case
-    assert len(cases.conv("perf")) == 28
+    assert len(cases.conv("perf")) == 29
     assert set(cases.conv("perf")) < set(cases.conv("net"))
     with pytest.raises(ValueError, match="nonsense"):
         cases.find("nonsense")

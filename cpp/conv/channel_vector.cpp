@@ -1,5 +1,5 @@
-// Forward convolution with filters as the vector and pixels broadcast; the data gradient of stride 1
-// is the same with input channels as the vector and dy as the image.
+// Forward convolution with filters as the vector and pixels broadcast; the data gradient of
+// stride 1 is the same with input channels as the vector and dy as the image.
 //
 //   block[pixel, filter] = sum over p of band(pixel, p) * weight[p, filter],   p = (channel, tap)
 //
@@ -8,6 +8,7 @@
 // once per call (or once per PackedWeight); a task's block is transposed as it is stored.
 #include <algorithm>
 
+#include "conv/dense_view.hpp"
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
 #include "core/parallel.hpp"
@@ -15,30 +16,6 @@
 
 namespace pyconv {
 namespace {
-
-int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
-
-// What is read and what is written, per group, whichever the direction.
-struct View {
-  bool forward;
-  int64_t channels, columns;      // of the source; of the result: the vector
-  const int64_t *source, *result;  // spatial sizes
-  int64_t step[3], pad[3], pitch;
-  explicit View(const ConvProblem& p, Direction direction) {
-    forward = direction == Direction::forward;
-    channels = (forward ? p.c : p.k) / p.groups;
-    columns = (forward ? p.k : p.c) / p.groups;
-    source = forward ? p.input : p.output;
-    result = forward ? p.output : p.input;
-    for (int i = 0; i < 3; ++i) {
-      step[i] = forward ? p.stride[i] : 1;
-      pad[i] = forward ? p.pad_lo[i] : extent(p, i) - 1 - p.pad_lo[i];
-    }
-    pitch = (result[2] - 1) * step[2] + extent(p, 2);
-  }
-  int64_t area() const { return result[1] * result[2]; }
-  int64_t plane() const { return source[1] * source[2]; }
-};
 
 template <class T>
 int64_t tile_width(const ConvPlan& plan) {
@@ -64,13 +41,16 @@ struct TaskMemory {
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const View v(p, plan.direction);
+  const DenseView v(p, plan.direction);
   const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = v.area();
   const int64_t channels = std::max<int64_t>(1, v.channels);
   const int64_t limit = depth_limit<T>(width);
   const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   plan.depth_block = ceil_div(channels, depth_blocks) * taps;
-  const int64_t pixel_blocks = std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, 16));
+  // Where many images give the tasks, an image is split less: every task reads a band of its own.
+  const int64_t most = ceil_div(16, std::max<int64_t>(1, p.n));
+  const int64_t pixel_blocks =
+      std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, most));
   plan.row_block = ceil_div(area, pixel_blocks);
   plan.row_blocks = ceil_div(area, plan.row_block);
   const int64_t panels = std::max<int64_t>(1, ceil_div(v.columns, width));
@@ -89,10 +69,8 @@ void plan_blocks(ConvPlan& plan) {
   for (int64_t c = 0; c < plan.depth_block / taps; ++c)
     for (int64_t h = 0; h < p.kernel[1]; ++h)
       for (int64_t w = 0; w < p.kernel[2]; ++w) {
-        // The gradient meets the filter turned by 180 degrees.
-        const int64_t y = (v.forward ? h : p.kernel[1] - 1 - h) * p.dilation[1];
-        const int64_t x = (v.forward ? w : p.kernel[2] - 1 - w) * p.dilation[2];
-        plan.left.cols.push_back((c * phase.band_rows + y) * phase.pitch + x);
+        plan.left.cols.push_back((c * phase.band_rows + v.tap_row(p, h)) * phase.pitch +
+                                 v.tap_column(p, w));
       }
   plan.tasks = p.n * p.groups * plan.row_blocks * phase.column_blocks;
   plan.phases.push_back(std::move(phase));
@@ -163,10 +141,7 @@ class PixelTask {
     Arena arena(task_scratch(plan_.task_bytes));
     const TaskMemory<T> memory(plan_, arena);
     const int64_t first_line = pixel_ / v_.result[2];
-    for (int64_t i = 0; i < pixels_; ++i) {
-      const int64_t y = (pixel_ + i) / v_.result[2] - first_line, x = (pixel_ + i) % v_.result[2];
-      memory.pixels[i] = y * v_.step[1] * phase_.pitch + x * v_.step[2];
-    }
+    place_pixels(memory.pixels);
     int64_t at = 0;
     // At least once: without any product the result is still the bias, or zero.
     do {
@@ -182,6 +157,16 @@ class PixelTask {
   }
 
  private:
+  void place_pixels(ptrdiff_t* offsets) const {
+    int64_t line = 0, x = pixel_ % v_.result[2];
+    for (int64_t i = 0; i < pixels_; ++i) {
+      offsets[i] = line + x * v_.step[2];
+      if (++x < v_.result[2]) continue;
+      x = 0;
+      line += v_.step[1] * phase_.pitch;
+    }
+  }
+
   // In order: a row may be written past its end, over the start of the next.
   void fill_band(T* band, int64_t first_line, int64_t at, int64_t depth) const {
     const int64_t taps = taps_of(p_), plane = v_.plane();
@@ -233,7 +218,7 @@ class PixelTask {
 
   const ConvPlan& plan_;
   const ConvProblem& p_;
-  const View v_;
+  const DenseView v_;
   const ConvPhase& phase_;
   const Kernels<T>& k_;
   const ConvArgs& args_;
@@ -265,7 +250,7 @@ void run_channel_vector(const ConvPlan& plan, const ConvArgs& args) {
 
 const char* refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const View v(p, plan.direction);
+  const DenseView v(p, plan.direction);
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
   const double lines = 128.0 / static_cast<double>(v.result[2]) + 2;
@@ -279,7 +264,7 @@ const char* refuses(const ConvPlan& plan) {
 // Ahead of the gathered product on small maps, where gathering is dear and vectors of pixels are
 // half empty, and with a stride: measured on the layers of benchmarks/, Zen 5, November 2026.
 bool prefers(const ConvPlan& plan) {
-  const View v(plan.problem, plan.direction);
+  const DenseView v(plan.problem, plan.direction);
   // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain.
   if (!v.forward && v.columns * v.channels > 1 << 16) return false;
   return taps_of(plan.problem) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);

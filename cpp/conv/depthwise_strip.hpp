@@ -8,7 +8,6 @@
 
 namespace pyconv {
 
-inline int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
 
 // One input channel per group, two spatial dimensions, and a filter extent whose strip is small.
 inline const char* strip_refuses(const ConvPlan& plan) {

@@ -53,7 +53,9 @@ void make_phases(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
   int64_t end[3], o[3];
-  for (int i = 0; i < 3; ++i) end[i] = forward ? 1 : std::min(p.stride[i], p.input[i]);
+  // What a filter of one tap does not reach is written with what it does.
+  const bool one = forward || reads_image_in_place(plan);
+  for (int i = 0; i < 3; ++i) end[i] = one ? 1 : std::min(p.stride[i], p.input[i]);
   for (o[0] = 0; o[0] < end[0]; ++o[0])
     for (o[1] = 0; o[1] < end[1]; ++o[1])
       for (o[2] = 0; o[2] < end[2]; ++o[2]) plan.phases.push_back(make_phase(plan, o));
@@ -104,10 +106,11 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
     for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
 }
 
-// About twelve tasks an image, but no task over 8 panels; an even number where one is near, because
-// halves are the commonest share.
-int64_t panels_of_task(int64_t panels) {
-  const int64_t best = ceil_div(panels, 12);
+// About twelve tasks an image, or 48 in all where `images` are many (a task starts with a band or
+// a gathered panel of its own), but no task over 8 panels; an even number where one is near,
+// because halves are the commonest share.
+int64_t panels_of_task(int64_t panels, int64_t images) {
+  const int64_t best = std::max(ceil_div(panels, 12), std::min(panels, panels * images / 48));
   if (best >= 8) return 8;
   for (int64_t tried : {best, best + 1, best - 1})
     if (tried > 0 && ceil_div(panels, tried) % 2 == 0) return tried;
@@ -125,7 +128,7 @@ void plan_blocks(ConvPlan& plan) {
   int64_t columns = 0;
   for (const ConvPhase& phase : plan.phases) columns = std::max(columns, phase.columns);
   choose_depth<T>(plan);
-  plan.column_block = panels_of_task(ceil_div(columns, width)) * width;
+  plan.column_block = panels_of_task(ceil_div(columns, width), p.n * p.groups) * width;
   const int64_t column_blocks = ceil_div(columns, plan.column_block);
   const int64_t rows = std::max<int64_t>(1, s.rows);
   const int64_t wanted = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4

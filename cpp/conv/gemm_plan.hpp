@@ -30,7 +30,7 @@ inline bool reads_image_in_place(const ConvPlan& plan) {
 }
 
 inline bool reads_band(const ConvPlan& plan) {
-  return plan.algorithm == &direct_forward || plan.algorithm == &direct_input;
+  return plan.algorithm == &direct_input;
 }
 
 inline int64_t channels_of_block(const ConvPhase& phase) {

@@ -5,8 +5,8 @@
 // A task owns some rows and some columns of one image and group. For each block of depth the tile
 // finds its right operand in one of three places:
 //   implicit_gemm  a gathered panel of columns (depth_block x a tile's width, in the first cache)
-//   direct         a padded band of the image, every tap a shifted read of it: nothing is copied
-//                  once per tap, but columns run over whole padded rows, border included
+//   direct         (data gradient) a padded band of the image, every tap a shifted read of it:
+//                  nothing is copied once per tap, but columns run over whole padded rows
 //   pointwise      the image itself
 // Weights are read where they lie: packing them first measured no faster. The data gradient of
 // stride s is s^2 dense stride-1 products (phases), one per residue of the output position: no
@@ -52,7 +52,12 @@ class GemmTask {
         run_panel(memory, j, std::min(width, columns_ - j));
       p0 += depth_;
     } while (p0 < phase_.depth);
-    if (memory.result) scatter(memory.result);
+    if (!memory.result) return;
+    if (reads_image_in_place(plan_)) {
+      spread(memory.result);
+    } else {
+      scatter(memory.result);
+    }
   }
 
  private:
@@ -157,21 +162,44 @@ class GemmTask {
     return w + (group_ * s_.channels * s_.rows + row) * taps_of(p_);
   }
 
+  // The gradient of a single tap: every position is written with the zeros up to the next.
+  void spread(const T* block) const {
+    const int64_t plane = s_.result[0] * s_.result[1] * s_.result[2], width = s_.result[2];
+    for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block) {
+      for (int64_t done = 0, n; done < columns_; done += n) {
+        const int64_t w = (column_ + done) % phase_.grid[2];
+        const int64_t row = (column_ + done) / phase_.grid[2];
+        n = std::min(phase_.grid[2] - w, columns_ - done);
+        const int64_t at = w * p_.stride[2], count = std::min(n * p_.stride[2], width - at);
+        const int64_t d = row / phase_.grid[1] * p_.stride[0];
+        const int64_t h = row % phase_.grid[1] * p_.stride[1];
+        for (int64_t z = d; z < std::min(d + p_.stride[0], s_.result[0]); ++z)
+          for (int64_t y = h; y < std::min(h + p_.stride[1], s_.result[1]); ++y) {
+            T* line = result() + i * plane + (z * s_.result[1] + y) * width + at;
+            if (z == d && y == h) {
+              k_.spread(block + done, p_.stride[2], count, line);
+            } else {
+              std::fill_n(line, count, T(0));
+            }
+          }
+      }
+    }
+  }
+
   // Writes the phase's positions, stride apart, into the result; the border of a band is dropped.
   void scatter(const T* block) const {
     const int64_t step = p_.stride[2], pitch = reads_band(plan_) ? phase_.pitch : phase_.grid[2];
     const int64_t plane = s_.result[0] * s_.result[1] * s_.result[2];
-    const int64_t by = plan_.direction == Direction::forward ? 1 : step;
     for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block) {
       T* out = result() + i * plane;
       for (int64_t done = 0; done < columns_;) {
         const int64_t row = (column_ + done) / pitch, w = (column_ + done) % pitch;
         const int64_t n = std::min(phase_.grid[2] - w, columns_ - done);
-        T* line = out + line_offset(row) + w * by;
-        if (by == 1) {
+        T* line = out + line_offset(row) + w * step;
+        if (step == 1) {
           if (n > 0) std::copy_n(block + done, n, line);
         } else {
-          for (int64_t x = 0; x < n; ++x) line[x * by] = block[done + x];
+          for (int64_t x = 0; x < n; ++x) line[x * step] = block[done + x];
         }
         done += std::min(pitch - w, columns_ - done);
       }
@@ -180,7 +208,6 @@ class GemmTask {
 
   // Of the first position of a row of the phase's grid, in a plane of the result.
   int64_t line_offset(int64_t row) const {
-    if (plan_.direction == Direction::forward) return row * s_.result[2];
     const int64_t d = row / phase_.grid[1], h = row % phase_.grid[1];
     return ((phase_.origin[0] + d * p_.stride[0]) * s_.result[1] + phase_.origin[1] +
             h * p_.stride[1]) * s_.result[2] + phase_.origin[2];
@@ -217,7 +244,8 @@ const char* pointwise_refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1) return "the kernel is larger than 1";
-    if (p.stride[i] != 1) return "the stride is larger than 1";
+    if (p.stride[i] != 1 && plan.direction == Direction::forward)
+      return "the stride is larger than 1";
     if (p.pad_lo[i] || p.pad_hi[i]) return "there is padding";
   }
   return nullptr;
@@ -225,12 +253,9 @@ const char* pointwise_refuses(const ConvPlan& plan) {
 
 const char* direct_refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  for (int i = 1; i < 3; ++i)
-    if (forward && p.stride[i] != 1) return "the stride is larger than 1";
   const double rows = static_cast<double>((p.kernel[1] - 1) * p.dilation[1]) + 64;
-  const double row = static_cast<double>(forward ? p.output[2] : p.input[2]) +
+  const double row = static_cast<double>(p.input[2]) +
                      static_cast<double>((p.kernel[2] - 1) * p.dilation[2]);
   const double channels = std::max(1.0, 384.0 / static_cast<double>(taps_of(p)));
   if (rows * row * channels > 4 << 20) return "the padded band of a task would be over 32 MB";
@@ -241,18 +266,13 @@ const char* direct_refuses(const ConvPlan& plan) {
 // a gathered panel: measured on 3x3 layers of 4 to 512 channels, Zen 5, November 2026.
 bool direct_prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t rows = (forward ? p.k : p.c) / p.groups;
-  const int64_t width = forward ? p.output[2] : ceil_div(p.input[2], p.stride[2]);
-  const int64_t border = (p.kernel[2] - 1) * p.dilation[2] / (forward ? 1 : p.stride[2]);
-  return taps_of(p) > 1 && rows <= 8 && 2 * border <= width;
+  const int64_t width = ceil_div(p.input[2], p.stride[2]);
+  const int64_t border = (p.kernel[2] - 1) * p.dilation[2] / p.stride[2];
+  return taps_of(p) > 1 && p.c / p.groups <= 8 && 2 * border <= width;
 }
 
 }  // namespace
 
-const ConvAlgorithm direct_forward{
-    "direct", Direction::forward, Precision::highest, direct_refuses, direct_prefers,
-    plan_gemm, run_gemm};
 const ConvAlgorithm direct_input{
     "direct", Direction::input, Precision::highest, direct_refuses, direct_prefers,
     plan_gemm, run_gemm};

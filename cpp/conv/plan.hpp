@@ -96,6 +96,9 @@ int64_t taps_of(const ConvProblem&);
 int64_t pixels(const int64_t (&size)[3]);
 double conv_work(const ConvProblem&);  // multiply-adds
 
+// Pixels under a filter.
+inline int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
+
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Products added in one chain before the result is added to. A panel this deep fits a first-level

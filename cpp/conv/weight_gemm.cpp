@@ -24,7 +24,6 @@ int64_t tile_width(const ConvPlan& plan) {
   return int64_t{k.lanes} * k.tile_vectors;
 }
 
-int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
 int64_t pitch_of(const ConvProblem& p) { return (p.output[2] - 1) * p.stride[2] + extent(p, 2); }
 
 bool reads_band(const ConvPlan& plan) { return plan.algorithm == &direct_weight; }

@@ -58,4 +58,24 @@ void merge_rows(const T* even, const T* odd, int64_t pairs, T* out) {
   }
 }
 
+// Two vectors of which the even lanes come from in[0 .. n / 2], the odd ones are zero.
+template <class T>
+inline void spread_by_two(const T* in, int n, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> low, high;
+  interleave(Vec<T>::load_n(in, (n + 1) / 2), Vec<T>::zero(), low, high);
+  low.store_n(out, n < lanes ? n : lanes);
+  if (n > lanes) high.store_n(out + lanes, n - lanes);
+}
+
+// out[i] = in[i / step] where step divides i, zero elsewhere, for i < count.
+template <class T>
+void spread(const T* in, int64_t step, int64_t count, T* out) {
+  constexpr int64_t pair = 2 * Vec<T>::lanes;
+  int64_t i = 0;
+  for (; step == 2 && i < count; i += pair)
+    spread_by_two(in + i / 2, static_cast<int>(count - i < pair ? count - i : pair), out + i);
+  for (; i < count; ++i) out[i] = i % step ? T(0) : in[i / step];
+}
+
 }  // namespace

@@ -5,6 +5,7 @@
 #include "kernels/depthwise.hpp"
 #include "kernels/depthwise_strip.hpp"
 #include "kernels/depthwise_weight.hpp"
+#include "kernels/dot.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
 #include "kernels/max_gather.hpp"
@@ -21,6 +22,7 @@ template <class T, int R, int V>
 constexpr void fill_row(Kernels<T>& k) {
   if constexpr (V > 0) {
     k.tile[R - 1][V - 1] = &gemm_tile<T, R, V>;
+    k.dot[R - 1][V - 1] = &dot_tile<T, R, V>;
     fill_row<T, R, V - 1>(k);
   }
 }
@@ -73,6 +75,7 @@ constexpr Kernels<T> make_kernels() {
   k.transpose = &transpose_matrix<T>;
   k.pad = &pad_strip<T>;
   k.merge_rows = &merge_rows<T>;
+  k.spread = &spread<T>;
   k.depthwise = &depthwise<T>;
   k.depthwise_weight = &depthwise_weight<T>;
   k.strip = &strip<T>;

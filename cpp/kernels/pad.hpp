@@ -47,6 +47,28 @@ void pad_row_by_two(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out
   }
 }
 
+// Step 1, columns of V vectors: the masks are set once for all rows.
+template <class T, int V>
+void pad_narrow(const PadArgs<T>& a, int64_t from, int64_t to) {
+  constexpr int lanes = Vec<T>::lanes;
+  int lo[V], hi[V];
+  for (int v = 0; v < V; ++v) {
+    lo[v] = clamp_lanes(from - v * lanes, lanes);
+    hi[v] = clamp_lanes(to - v * lanes, lanes);
+  }
+  T* out = a.out;
+  for (int64_t r = 0; r < a.rows; ++r, out += a.row_size) {
+    const int64_t y = a.first_row + r;
+    if (y < 0 || y >= a.height || from >= to) {
+      for (int v = 0; v < V; ++v) Vec<T>::zero().store(out + v * lanes);
+      continue;
+    }
+    const T* in = a.plane + y * a.width + a.first_column;
+    for (int v = 0; v < V; ++v)
+      Vec<T>::load_range(in + v * lanes, lo[v], hi[v]).store(out + v * lanes);
+  }
+}
+
 template <class T>
 void pad_row_by_four(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
                      ptrdiff_t ahead) {
@@ -76,6 +98,13 @@ void pad_strip(const PadArgs<T>& a) {
   int64_t hi = a.width - a.first_column;
   if (hi > a.columns) hi = a.columns;
   if (hi < lo) hi = lo;
+  if (a.step == 1) {
+    constexpr int lanes = Vec<T>::lanes;
+    if (a.columns <= lanes) return pad_narrow<T, 1>(a, lo, hi);
+    if (a.columns <= 2 * lanes) return pad_narrow<T, 2>(a, lo, hi);
+    if (a.columns <= 3 * lanes) return pad_narrow<T, 3>(a, lo, hi);
+    if (a.columns <= 4 * lanes) return pad_narrow<T, 4>(a, lo, hi);
+  }
   for (int64_t r = 0; r < a.rows; ++r) {
     T* out = a.out + r * a.row_size * a.step;
     const int64_t y = a.first_row + r;

@@ -32,6 +32,21 @@ struct TileArgs {
   const T* column_bias;  // one value per column j, or null
 };
 
+// c[i][j] (+)= sum over lines and columns of a[i * a_row + line * a_line + column] *
+// b[b_rows[j] + line * b_line + column].
+template <class T>
+struct DotArgs {
+  const T* a;
+  ptrdiff_t a_row, a_line;
+  const T* b;
+  const ptrdiff_t* b_rows;
+  ptrdiff_t b_line;
+  T* c;
+  ptrdiff_t c_row;
+  int64_t lines, columns;
+  bool accumulate;  // add to what c holds
+};
+
 // Offset of a filter tap in the source image, relative to step * grid position.
 struct Tap {
   int64_t d, h, w;
@@ -234,12 +249,14 @@ template <class T>
 struct Kernels {
   int lanes, tile_rows, tile_vectors;
   void (*tile[max_tile_rows][max_tile_vectors])(const TileArgs<T>&);
+  void (*dot[max_tile_rows][max_tile_vectors])(const DotArgs<T>&);
   void (*gather)(const GatherArgs<T>&);
   // out[p * out_row + i] = in[i * in_row + p] for i < rows, p < depth; zero for rows <= i < width.
   void (*transpose)(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                     ptrdiff_t out_row, int64_t width);
   void (*pad)(const PadArgs<T>&);
   void (*merge_rows)(const T* even, const T* odd, int64_t pairs, T* out);
+  void (*spread)(const T* in, int64_t step, int64_t count, T* out);
   void (*depthwise)(const DepthwiseArgs<T>&);
   void (*depthwise_weight)(const DepthwiseWeightArgs<T>&);
   void (*strip)(const StripArgs<T>&);

@@ -13,78 +13,94 @@
 
 namespace {
 
-template <class T, int R, int V>
-void finish_tile(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
-  constexpr int lanes = Vec<T>::lanes;
-  const int tail = t.columns - (V - 1) * lanes;
-  const Vec<T> zero = Vec<T>::zero();
-  for (int i = 0; i < R; ++i) {
-    T* c = t.c + i * t.c_row;
-    const Vec<T> bias = t.row_bias ? Vec<T>::set(t.row_bias[i]) : zero;
-    for (int j = 0; j < V; ++j) {
-      const int n = j == V - 1 ? tail : lanes;
-      Vec<T> s = acc[i][j];
-      if (t.accumulate) s = add(Vec<T>::load_n(c + j * lanes, n), s);
-      if (t.row_bias) s = add(s, bias);
-      if (t.column_bias) s = add(s, Vec<T>::load_n(t.column_bias + j * lanes, n));
-      if (t.relu) s = select(le(s, zero), zero, s);
-      if (n == lanes) {
-        s.store(c + j * lanes);
-      } else {
-        s.store_n(c + j * lanes, n);
-      }
-    }
-  }
+// Vector j of V in a row of which the last one is `masked` down to `tail` columns.
+template <bool masked, int V, class T>
+inline Vec<T> load_column(const T* row, int j, int tail) {
+  const T* at = row + j * Vec<T>::lanes;
+  return masked && j == V - 1 ? Vec<T>::load_n(at, tail) : Vec<T>::load(at);
 }
 
-// Unrolled by order, and the sums handed on as a copy: GCC 12 else leaves the accumulators in memory
-// and, because a masked load might read them for all that it knows, stores them in every step of a
-// tail.
-// Columns past `columns` must be readable in b except in the last vector, which is masked.
-template <class T, int R, int V>
-void gemm_tile(const TileArgs<T>& t) {
-  constexpr int lanes = Vec<T>::lanes;
-  const int tail = t.columns - (V - 1) * lanes;
+// acc += a * b over all p. Loops over rows are unrolled by name here and below: GCC otherwise keeps
+// the sums in memory and stores all of them at every step.
+template <bool masked, class T, int R, int V>
+inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   const T* a[R];
-#pragma GCC unroll 8
   for (int i = 0; i < R; ++i) a[i] = t.a + t.a_rows[i];
   const ptrdiff_t* const a_cols = t.a_cols;
   const ptrdiff_t* const b_rows = t.b_rows;
+  const int64_t depth = t.depth;
   const T* ahead = t.ahead ? t.ahead : t.a;
   const ptrdiff_t ahead_step = t.ahead ? t.ahead_step : 0;
-  Vec<T> acc[R][V];
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < V; ++j) acc[i][j] = Vec<T>::zero();
-  const auto step = [&](int64_t p, Vec<T> last) {
+  for (int64_t p = 0; p < depth; ++p) {
     const T* b = t.b + b_rows[p];
     const ptrdiff_t at = a_cols[p];
     prefetch(ahead);
     ahead += ahead_step;
     Vec<T> column[V];
-#pragma GCC unroll 8
-    for (int j = 0; j < V - 1; ++j) column[j] = Vec<T>::load(b + j * lanes);
-    column[V - 1] = last;
+    for (int j = 0; j < V; ++j) column[j] = load_column<masked, V>(b, j, tail);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const Vec<T> row = Vec<T>::set(a[i][at]);
-#pragma GCC unroll 8
       for (int j = 0; j < V; ++j) acc[i][j] = fma(row, column[j], acc[i][j]);
     }
-  };
-  const T* last = t.b + (V - 1) * lanes;
-  if (tail == lanes) {
-    for (int64_t p = 0; p < t.depth; ++p) step(p, Vec<T>::load(last + b_rows[p]));
-  } else {
-    for (int64_t p = 0; p < t.depth; ++p) step(p, Vec<T>::load_n(last + b_rows[p], tail));
   }
-  Vec<T> sums[R][V];
+}
+
+// What is added to the sums, and the clamp.
+template <bool masked, class T, int R, int V>
+inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
+  if (t.accumulate) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j)
+        acc[i][j] = add(load_column<masked, V>(t.c + i * t.c_row, j, tail), acc[i][j]);
+  }
+  if (t.row_bias) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j) acc[i][j] = add(acc[i][j], Vec<T>::set(t.row_bias[i]));
+  }
+  if (t.column_bias) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j)
+        acc[i][j] = add(acc[i][j], load_column<masked, V>(t.column_bias, j, tail));
+  }
+  if (t.relu) {
+    const Vec<T> zero = Vec<T>::zero();
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+      for (int j = 0; j < V; ++j) acc[i][j] = select(le(acc[i][j], zero), zero, acc[i][j]);
+  }
+}
+
+template <bool masked, class T, int R, int V>
+inline void run_tile(const TileArgs<T>& t) {
+  constexpr int lanes = Vec<T>::lanes;
+  const int tail = t.columns - (V - 1) * lanes;
+  Vec<T> acc[R][V] = {};
+  multiply<masked>(t, tail, acc);
+  finish<masked>(t, tail, acc);
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < V; ++j) sums[i][j] = acc[i][j];
-  finish_tile<T, R, V>(t, sums);
+    for (int j = 0; j < V; ++j) {
+      T* c = t.c + i * t.c_row + j * lanes;
+      if (masked && j == V - 1) {
+        acc[i][j].store_n(c, tail);
+      } else {
+        acc[i][j].store(c);
+      }
+    }
+}
+
+// Columns past `columns` must be readable in b except in the last vector, which is masked.
+template <class T, int R, int V>
+void gemm_tile(const TileArgs<T>& t) {
+  if (t.columns == V * Vec<T>::lanes) {
+    run_tile<false, T, R, V>(t);
+  } else {
+    run_tile<true, T, R, V>(t);
+  }
 }
 
 // The most this core can do: enough independent chains to cover the latency, no memory at all.

@@ -221,6 +221,51 @@ void check_merge() {
   }
 }
 
+template <class T>
+void check_spread() {
+  const int64_t lanes = kernels_under_test<T>().lanes;
+  for (int64_t step : {1, 2, 3})
+    for (int64_t count = 0; count <= 5 * lanes + 1; ++count) {
+      Guarded<T> in((count + step - 1) / step, true), out(count);
+      kernels_under_test<T>().spread(in.data(), step, count, out.data());
+      for (int64_t i = 0; i < count; ++i)
+        expect("spread", i, out[i], i % step ? T(0) : in[i / step]);
+      out.check("spread: canary");
+    }
+}
+
+// Lines of b lie `b_line` apart, two further than they are long.
+template <class T>
+void check_dot(int rows, int vectors, int64_t lines, int64_t columns) {
+  const int64_t b_line = columns + 2, c_row = vectors + 1;
+  Guarded<T> a(rows * lines * columns, true), b(vectors * lines * b_line, true), c(rows * c_row);
+  std::vector<ptrdiff_t> b_rows;
+  for (int j = 0; j < vectors; ++j) b_rows.push_back((vectors - 1 - j) * lines * b_line);
+  DotArgs<T> d{a.data(), lines * columns, columns, b.data(), b_rows.data(), b_line,
+               c.data(), c_row, lines, columns, false};
+  for (T times : {T(1), T(2)}) {
+    kernels_under_test<T>().dot[rows - 1][vectors - 1](d);
+    d.accumulate = true;
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < vectors; ++j) {
+        T sum = 0;
+        for (int64_t e = 0; e < lines * columns; ++e)
+          sum += a[i * d.a_row + e] * b[b_rows[j] + e / columns * b_line + e % columns];
+        expect("dot", i * c_row + j, c[i * c_row + j], times * sum);
+      }
+  }
+  c.check("dot: canary");
+}
+
+template <class T>
+void check_dots() {
+  const Kernels<T>& k = kernels_under_test<T>();
+  for (int rows = 1; rows <= k.tile_rows; ++rows)
+    for (int vectors = 1; vectors <= k.tile_vectors; ++vectors)
+      for (int64_t columns : {1, k.lanes - 1, k.lanes, 2 * k.lanes + 3})
+        check_dot<T>(rows, vectors, 1 + columns % 3, columns);
+}
+
 // A window of tap_rows x tap_columns whose rows lie `row_step` source rows apart.
 template <class T>
 void check_strip(int64_t tap_rows, int64_t tap_columns, int64_t row_step, int64_t rows,
@@ -328,6 +373,8 @@ void check_all() {
   check_pads<T>();
   check_merge<T>();
   check_strips<T>();
+  check_spread<T>();
+  check_dots<T>();
   check_runs<T>();
   for (int64_t planes : {int64_t(1), lanes - 1, lanes, 2 * lanes + 1})
     for (int64_t count : {int64_t(1), lanes - 1, lanes, 5 * lanes + 3})

@@ -29,6 +29,7 @@ CONV_PERF = (
     _perf("lenet.c3", (64, 6, 14, 16), 5),
     _perf("alex.c1", (1, 3, 227, 96), 11, stride=4),
     _perf("alex.c2", (1, 96, 27, 256), 5, padding=2, groups=2),
+    _perf("vgg.1_1", (1, 3, 224, 64), 3, padding=1),
     _perf("vgg.1_2", (1, 64, 224, 64), 3, padding=1),
     _perf("vgg.3_2", (1, 256, 56, 256), 3, padding=1),
     _perf("vgg.5_1", (1, 512, 14, 512), 3, padding=1),
@@ -58,7 +59,6 @@ CONV_PERF = (
 CONV_NET = (
     _net("lenet.c5", (1, 16, 5, 120), 5),
     _net("alex.c3", (1, 256, 13, 384), 3, padding=1),
-    _net("vgg.1_1", (1, 3, 224, 64), 3, padding=1),
     _net("r18.4.down", (1, 128, 28, 256), 3, stride=2, padding=1),
     _net("r50.5.1x1", (1, 512, 7, 2048), 1),
     _net("mbv1.stem", (1, 3, 224, 32), 3, stride=2, padding=1),

@@ -1,0 +1,232 @@
+// Convolution with few channels along lines of the result: forward, or data gradient of stride 1.
+//
+//   result[row, line, x] = sum over p of weight[row, p] * band(p, line, x),   p = (channel, tap)
+//
+// A task owns some lines of one image. Their padded source is copied once, split by column modulo
+// stride, so that every tap of every stride is a run of neighbours; nothing is gathered once per
+// tap. Tiles lie along one line and are stored where they belong; rows are the outer loop, so that
+// eight long runs are written at a time instead of one short one in every channel.
+#include <algorithm>
+
+#include "conv/dense_view.hpp"
+#include "conv/list.hpp"
+#include "core/parallel.hpp"
+#include "core/scratch.hpp"
+
+namespace pyconv {
+namespace {
+
+// Elements of a padded row of one residue: whole vectors, and one more where residues alternate.
+int64_t residue_size(const DenseView& v, int64_t lanes) {
+  const int64_t step = v.step[2];
+  return ceil_div(ceil_div(v.pitch, step), lanes) * lanes + (step > 1 ? lanes : 0);
+}
+
+int64_t band_rows(const ConvProblem& p, const DenseView& v, int64_t lines) {
+  return (lines - 1) * v.step[1] + extent(p, 1);
+}
+
+// A band of 32 KB leaves room for the weights in a first-level cache of 48 KB. Under eight lines
+// too much of it is border that the next task reads again: then the second-level cache holds it.
+constexpr int64_t band_bytes = 32 << 10, large_band_bytes = 256 << 10;
+
+// Lines of a task. Where images and groups give the tasks a plane stays whole if it fits.
+int64_t choose_lines(const ConvProblem& p, const DenseView& v, int64_t bytes_of_row) {
+  const auto fit = [&](int64_t bytes) {
+    return (bytes / bytes_of_row - extent(p, 1)) / v.step[1] + 1;
+  };
+  const int64_t most = p.n * p.groups < 16 ? ceil_div(v.result[1], 4) : v.result[1];
+  const int64_t wanted = std::max(fit(band_bytes), std::min<int64_t>(8, fit(large_band_bytes)));
+  const int64_t lines = std::clamp<int64_t>(wanted, 1, most);
+  return ceil_div(v.result[1], ceil_div(v.result[1], lines));
+}
+
+void place_operands(ConvPlan& plan, const DenseView& v, int64_t channels, int64_t residue) {
+  const ConvProblem& p = plan.problem;
+  ConvPhase& phase = plan.phases[0];
+  const int64_t taps = taps_of(p);
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t h = 0; h < p.kernel[1]; ++h)
+      for (int64_t w = 0; w < p.kernel[2]; ++w) {
+        const int64_t x = v.tap_column(p, w);
+        phase.b_rows.push_back((c * phase.band_rows + v.tap_row(p, h)) * phase.pitch +
+                               x % v.step[2] * residue + x / v.step[2]);
+        plan.left.cols.push_back((v.forward ? c : c * v.columns) * taps + h * p.kernel[2] + w);
+      }
+}
+
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const DenseView v(p, plan.direction);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t taps = taps_of(p), channels = std::max<int64_t>(1, v.channels);
+  const int64_t limit = depth_limit<T>(int64_t{k.lanes} * k.tile_vectors);
+  const int64_t blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
+  const int64_t of_block = ceil_div(channels, blocks), residue = residue_size(v, k.lanes);
+  plan.depth_block = of_block * taps;
+  plan.phases.emplace_back();
+  ConvPhase& phase = plan.phases[0];
+  phase.depth = v.channels * taps;
+  phase.pitch = residue * v.step[2];
+  plan.row_block = choose_lines(p, v, static_cast<int64_t>(sizeof(T)) * phase.pitch * of_block);
+  plan.row_blocks = ceil_div(v.result[1], plan.row_block);
+  phase.band_rows = band_rows(p, v, plan.row_block);
+  place_operands(plan, v, of_block, residue);
+  plan.left.rows = offsets(k.tile_rows, v.forward ? phase.depth : taps);
+  plan.tasks = p.n * p.groups * plan.row_blocks;
+  plan.task_bytes = static_cast<std::size_t>(of_block * phase.band_rows * phase.pitch) * sizeof(T);
+}
+
+void plan_wide_rows(ConvPlan& plan) {
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+}
+
+template <class T>
+class LineTask {
+ public:
+  LineTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
+      : plan_(plan), p_(plan.problem), v_(plan.problem, plan.direction), phase_(plan.phases[0]),
+        k_(kernels_of<T>(*plan.isa)), args_(args) {
+    line_ = task % plan.row_blocks * plan.row_block;
+    lines_ = std::min(plan.row_block, v_.result[1] - line_);
+    task /= plan.row_blocks;
+    group_ = task % p_.groups;
+    image_ = task / p_.groups;
+  }
+
+  void run() const {
+    T* band = static_cast<T*>(task_scratch(plan_.task_bytes));
+    int64_t at = 0;
+    // At least once: without any product the result is still the bias, or zero.
+    do {
+      const int64_t depth = std::min(plan_.depth_block, phase_.depth - at);
+      fill_band(band, at, depth);
+      for (int64_t i = 0; i < v_.columns; i += k_.tile_rows) multiply(band, i, at, depth);
+      at += depth;
+    } while (at < phase_.depth);
+  }
+
+ private:
+  void fill_band(T* band, int64_t at, int64_t depth) const {
+    const int64_t taps = taps_of(p_);
+    PadArgs<T> a{};
+    a.plane = static_cast<const T*>(args_.source) +
+              ((image_ * p_.groups + group_) * v_.channels + at / taps) * v_.plane();
+    a.height = v_.source[1];
+    a.width = v_.source[2];
+    a.first_row = line_ * v_.step[1] - v_.pad[1];
+    a.first_column = -v_.pad[2];
+    a.rows = band_rows(p_, v_, lines_);
+    a.columns = v_.pitch;
+    a.step = v_.step[2];
+    a.row_size = residue_size(v_, k_.lanes);
+    a.out = band;
+    for (int64_t c = 0; c < depth / taps; ++c) {
+      k_.pad(a);
+      a.plane += v_.plane();
+      a.out += phase_.band_rows * phase_.pitch;
+    }
+  }
+
+  // One tile's rows of the result.
+  void multiply(const T* band, int64_t i, int64_t at, int64_t depth) const {
+    const bool last = at + depth == phase_.depth;
+    const int64_t row = group_ * v_.columns + i, taps = taps_of(p_);
+    const T* weight = static_cast<const T*>(args_.other);
+    TileArgs<T> t{};
+    t.a = v_.forward ? weight + row * phase_.depth + at
+                     : weight + ((group_ * v_.channels + at / taps) * v_.columns + i) * taps;
+    t.a_rows = plan_.left.rows.data();
+    t.a_cols = plan_.left.cols.data();
+    t.b_rows = phase_.b_rows.data();
+    t.c_row = v_.area();
+    t.depth = depth;
+    t.accumulate = at > 0;
+    t.relu = last && args_.relu;
+    t.row_bias = last && args_.bias ? static_cast<const T*>(args_.bias) + row : nullptr;
+    const auto high = static_cast<std::size_t>(std::min<int64_t>(k_.tile_rows, v_.columns - i)) - 1;
+    T* out = static_cast<T*>(args_.out) + line_ * v_.result[2] +
+             (image_ * p_.groups * v_.columns + row) * v_.area();
+    for (int64_t y = 0; y < lines_; ++y)
+      multiply_line(t, high, band + y * v_.step[1] * phase_.pitch, out + y * v_.result[2]);
+  }
+
+  // Tiles as even as they come: seven vectors are 2 + 2 + 3, because a tile of a single vector is
+  // bound by its loads.
+  void multiply_line(TileArgs<T>& t, std::size_t high, const T* band, T* out) const {
+    const int64_t width = v_.result[2], vectors = ceil_div(width, k_.lanes);
+    const int64_t panels = ceil_div(vectors, k_.tile_vectors);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      const int64_t first = vectors * panel / panels, end = vectors * (panel + 1) / panels;
+      const int64_t x = first * k_.lanes;
+      t.columns = static_cast<int>(std::min(end * k_.lanes, width) - x);
+      t.b = band + x;
+      t.c = out + x;
+      k_.tile[high][end - first - 1](t);
+    }
+  }
+
+  const ConvPlan& plan_;
+  const ConvProblem& p_;
+  const DenseView v_;
+  const ConvPhase& phase_;
+  const Kernels<T>& k_;
+  const ConvArgs& args_;
+  int64_t line_ = 0, lines_ = 0, group_ = 0, image_ = 0;
+};
+
+template <class T>
+void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  parallel_for(plan.tasks, conv_work(plan.problem) / 2,
+               [&](int64_t task) { LineTask<T>(plan, args, task).run(); });
+}
+
+void run_wide_rows(const ConvPlan& plan, const ConvArgs& args) {
+  if (plan.type == ElementType::f32) {
+    run_typed<float>(plan, args);
+  } else {
+    run_typed<double>(plan, args);
+  }
+}
+
+const char* refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const DenseView v(p, plan.direction);
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
+  const double channels = std::max(1.0, 128.0 / static_cast<double>(taps_of(p)));
+  const double rows = static_cast<double>(extent(p, 1)) + static_cast<double>(v.step[1]);
+  const double row = static_cast<double>(residue_size(v, 16)) * static_cast<double>(v.step[2]);
+  if (rows * row * channels > 4 << 20) return "the padded band of a task would be over 32 MB";
+  return nullptr;
+}
+
+// Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
+// November 2026: below these widths too many lanes of a line's last vector are idle, and filters
+// that share one channel are worth a tile from 5x5 on. Strides over 2 are split one by one.
+bool prefers(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const DenseView v(p, plan.direction);
+  const int64_t width = v.result[2], taps = taps_of(p);
+  if (taps == 1) return false;
+  if (p.c == p.groups && p.k <= 16 * p.groups) return p.k > p.groups && taps > 9;
+  if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
+  if (v.channels > 16 || v.step[2] > 2) return false;
+  return width >= 20 && (v.columns < 32 || v.area() > 1024);
+}
+
+}  // namespace
+
+const ConvAlgorithm wide_rows_forward{
+    "wide_rows", Direction::forward, Precision::highest, refuses, prefers,
+    plan_wide_rows, run_wide_rows};
+const ConvAlgorithm wide_rows_input{
+    "wide_rows", Direction::input, Precision::highest, refuses, prefers,
+    plan_wide_rows, run_wide_rows};
+
+}  // namespace pyconv
