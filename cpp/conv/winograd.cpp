@@ -28,17 +28,21 @@ class WinogradTask {
   WinogradTask(const ConvPlan& plan, const ConvArgs& args, const T* filters, int64_t task)
       : plan_(plan), v_(plan), g_(plan), k_(kernels_of<T>(*plan.isa)), w_(winograd_kernels<T>(plan)),
         args_(args), phase_(plan.phases[0]) {
-    const int64_t block = task % phase_.column_blocks;
-    first_ = share(phase_.columns, block, phase_.column_blocks) * g_.lanes;
-    vectors_ = share(phase_.columns, block + 1, phase_.column_blocks) - first_ / g_.lanes;
+    const int64_t blocks = phase_.column_blocks, block = task % blocks;
+    task /= blocks;
+    column_ = task % g_.bands * g_.band;
+    across_ = std::min(g_.band, g_.across - column_);
+    task /= g_.bands;
+    const int64_t vectors = ceil_div(g_.down * across_, g_.lanes);
+    first_ = share(vectors, block, blocks) * g_.lanes;
+    vectors_ = share(vectors, block + 1, blocks) - share(vectors, block, blocks);
     panels_ = ceil_div(vectors_, k_.tile_vectors);
-    task /= phase_.column_blocks;
     row_ = task % plan.row_blocks * phase_.grid[0];
     rows_ = std::min(phase_.grid[0], v_.rows - row_);
     task /= plan.row_blocks;
     group_ = task % plan.problem.groups;
     image_ = task / plan.problem.groups;
-    filters_ = filters + group_ * g_.filter_panels * g_.points * v_.channels * g_.filters;
+    filters_ = filters + group_ * g_.filter_panels * g_.points * g_.filter_point;
   }
 
   int64_t image() const { return image_; }
@@ -62,24 +66,24 @@ class WinogradTask {
   static int64_t share(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
 
   struct Panel {
-    int64_t index, first, tiles;  // the first tile in the image
+    int64_t index, first, tiles;  // the first tile in the band
   };
   Panel panel(int64_t i) const {
     const int64_t from = first_ + share(vectors_, i, panels_) * g_.lanes;
     const int64_t to = first_ + share(vectors_, i + 1, panels_) * g_.lanes;
-    return {i, from, std::min(to, g_.count) - from};
+    return {i, from, std::min(to, g_.down * across_) - from};
   }
 
   // Calls body(panel, first, count, row, column) for every run of tiles in one panel and one row of
-  // tiles: `first` counts in the panel, row and column in the image.
+  // tiles: `first` counts in the panel, row and column in the band.
   template <class Body>
   void for_runs(const Body& body) const {
     for (int64_t j = 0; j < panels_; ++j) {
       const Panel p = panel(j);
-      for (int64_t i = 0; i < p.tiles;) {
-        const int64_t column = (p.first + i) % g_.across;
-        const int64_t n = std::min(p.tiles - i, g_.across - column);
-        body(p, i, n, (p.first + i) / g_.across, column);
+      int64_t row = p.first / across_, column = p.first % across_;
+      for (int64_t i = 0; i < p.tiles; ++row, column = 0) {
+        const int64_t n = std::min(p.tiles - i, across_ - column);
+        body(p, i, n, row, column);
         i += n;
       }
     }
@@ -91,29 +95,36 @@ class WinogradTask {
   }
 
   void transform_tiles(const WinogradMemory<T>& memory) const {
-    const T* source = static_cast<const T*>(args_.source) +
-                      (image_ * plan_.problem.groups + group_) * v_.channels * v_.source_plane();
-    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t row, int64_t column) {
-      PadArgs<T> a{};
-      a.height = v_.source[1];
-      a.width = v_.source[2];
-      a.first_row = row * g_.m - v_.pad[1];
-      a.first_column = column * g_.m - v_.pad[2];
-      a.rows = g_.m + 2;
-      a.columns = (n + 1) * g_.m;
-      a.step = g_.m;
-      a.out = memory.strip;
-      a.row_size = memory.strip_row;
-      a.ahead = 4 * v_.source_plane();
-      WinogradInputArgs<T> t{memory.strip, g_.m * memory.strip_row, memory.strip_row, 1, n, nullptr,
-                             v_.channels * plan_.column_block};
-      for (int64_t c = 0; c < v_.channels; ++c) {
-        a.plane = source + c * v_.source_plane();
-        k_.pad(a);
+    if (!panels_) return;
+    const Panel end = panel(panels_ - 1);
+    const int64_t top = first_ / across_, bottom = (end.first + end.tiles - 1) / across_;
+    PadArgs<T> a{};
+    a.plane = static_cast<const T*>(args_.source) +
+              (image_ * plan_.problem.groups + group_) * v_.channels * v_.source_plane();
+    a.height = v_.source[1];
+    a.width = v_.source[2];
+    a.first_row = top * g_.m - v_.pad[1];
+    a.first_column = column_ * g_.m - v_.pad[2];
+    a.rows = (bottom - top + 1) * g_.m + 2;
+    a.columns = (across_ + 1) * g_.m;
+    a.step = g_.m;
+    a.out = memory.strip;
+    a.row_size = memory.strip_row;
+    a.ahead = 4 * v_.source_plane();
+    WinogradInputArgs<T> t{};
+    t.row = g_.m * memory.strip_row;
+    t.residue = memory.strip_row;
+    t.next = 1;
+    t.point = memory.tiles_point;
+    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
+      k_.pad(a);
+      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t row, int64_t column) {
+        t.strip = memory.strip + (row - top) * g_.m * t.row + column;
+        t.lanes = n;
         t.points = memory.tiles + place(p, c, v_.channels) + i;
         w_.input(t);
-      }
-    });
+      });
+    }
   }
 
   void multiply(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
@@ -122,8 +133,8 @@ class WinogradTask {
     t.c_row = g_.width;
     const int64_t limit = ceil_div(v_.channels, ceil_div(std::max<int64_t>(1, v_.channels), 256));
     for (int64_t point = 0; point < g_.points; ++point) {
-      const T* tiles = memory.tiles + point * v_.channels * plan_.column_block;
-      T* products = memory.products + point * plan_.row_block * plan_.column_block;
+      const T* tiles = memory.tiles + point * memory.tiles_point;
+      T* products = memory.products + point * memory.products_point;
       for (int64_t j = 0; j < panels_; ++j) {
         const Panel p = panel(j);
         t.columns = static_cast<int>(p.tiles);
@@ -152,7 +163,7 @@ class WinogradTask {
 
   const T* filters(int64_t row, int64_t point) const {
     const int64_t panel = row / g_.filters * g_.points + point;
-    return filters_ + panel * v_.channels * g_.filters + row % g_.filters;
+    return filters_ + panel * g_.filter_point + row % g_.filters;
   }
 
   bool transform_back(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
@@ -163,15 +174,15 @@ class WinogradTask {
     bool finite = true;
     for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t y, int64_t x) {
       WinogradOutputArgs<T> t{};
-      t.point = plan_.row_block * plan_.column_block;
+      t.point = memory.products_point;
       t.tiles = n;
       t.out_row = v_.result[2];
       t.rows = std::min(g_.m, v_.result[1] - y * g_.m);
-      t.columns = std::min(n * g_.m, v_.result[2] - x * g_.m);
+      t.columns = std::min(n * g_.m, v_.result[2] - (column_ + x) * g_.m);
       t.relu = args_.relu;
       for (int64_t r = 0; r < rows; ++r) {
         t.points = memory.products + place(p, r, plan_.row_block) + i;
-        t.out = result + r * v_.result_plane() + y * g_.m * v_.result[2] + x * g_.m;
+        t.out = result + r * v_.result_plane() + y * g_.m * v_.result[2] + (column_ + x) * g_.m;
         t.bias = bias ? bias[r] : T(0);
         finite &= w_.output(t);
       }
@@ -187,7 +198,7 @@ class WinogradTask {
   const ConvArgs& args_;
   const ConvPhase& phase_;
   const T* filters_;
-  int64_t first_ = 0, vectors_ = 0, panels_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
+  int64_t column_ = 0, across_ = 0, first_ = 0, vectors_ = 0, panels_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
 };
 
 // One image by the gathered product.
@@ -234,7 +245,9 @@ bool prefers(const ConvPlan& plan, int64_t least) {
   return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least;
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, plan.packed ? 196 : 784); }
+bool prefers_2x2(const ConvPlan& plan) {
+  return prefers(plan, plan.packed || plan.direction == Direction::forward ? 196 : 784);
+}
 bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 2500); }
 
 }  // namespace

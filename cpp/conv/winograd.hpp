@@ -38,22 +38,28 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
   return m;
 }
 
-// The tiles of an image; how many a panel of tiles and a panel of filters hold.
+// The tiles of an image, in bands of columns so that the tiles of a task share rows of the image; how
+// many a panel of tiles and a panel of filters hold.
 template <class T>
 struct WinogradGrid {
-  int64_t m, points, across, count;  // outputs a side, N^2, tiles a row, tiles
+  int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles
+  int64_t bands, band;              // band: the most tiles in a row of one
   int64_t lanes, width, filters, filter_panels;
+  int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
   explicit WinogradGrid(const ConvPlan& plan) {
     const WinogradView v(plan);
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
     m = winograd_kernels<T>(plan).tile;
     points = (m + 2) * (m + 2);
     across = ceil_div(v.result[2], m);
-    count = across * ceil_div(v.result[1], m);
+    down = ceil_div(v.result[1], m);
     lanes = k.lanes;
+    bands = ceil_div(across, 64);
+    band = bands > 1 ? ceil_div(ceil_div(across, bands), lanes) * lanes : across;
     width = lanes * k.tile_vectors;
     filters = common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
+    filter_point = v.channels * filters + lanes;
   }
 };
 
@@ -61,12 +67,18 @@ template <class T>
 struct WinogradMemory {
   T *strip, *tiles, *products;
   int64_t strip_row;  // of one residue, with a vector of slack
+  // From one point to the next: a line more than it holds, because a tile is written to all points
+  // in turn, and a multiple of 4 KB would put them all into one set of the first-level cache.
+  int64_t tiles_point, products_point;
   WinogradMemory(const ConvPlan& plan, Arena& arena) {
     const WinogradGrid<T> g(plan);
-    strip_row = ceil_div(std::min(g.width, g.across) + 1 + g.lanes, g.lanes) * g.lanes;
-    strip = arena.take<T>((g.m + 2) * g.m * strip_row);
-    tiles = arena.take<T>(g.points * WinogradView(plan).channels * plan.column_block);
-    products = arena.take<T>(g.points * plan.row_block * plan.column_block);
+    strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
+    const int64_t lines = std::min(g.down, (plan.column_block - 1) / g.band + 2);
+    strip = arena.take<T>((lines * g.m + 2) * g.m * strip_row);
+    tiles_point = WinogradView(plan).channels * plan.column_block + g.lanes;
+    products_point = plan.row_block * plan.column_block + g.lanes;
+    tiles = arena.take<T>(g.points * tiles_point);
+    products = arena.take<T>(g.points * products_point);
   }
 };
 

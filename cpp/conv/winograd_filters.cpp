@@ -29,7 +29,7 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
     if (v.forward)
       k.transpose(in + (row * v.channels + from) * 9, v.channels * 9, count, (to - from) * 9, taps,
                   g.filters, g.filters);
-    T* points = out + (group * g.filter_panels + panel) * g.points * v.channels * g.filters;
+    T* points = out + (group * g.filter_panels + panel) * g.points * g.filter_point;
     for (int64_t c = from; c < to; ++c) {
       T* tap = taps + (c - from) * 9 * g.filters;
       if (!v.forward)
@@ -37,7 +37,7 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
       for (int64_t i = 0; i < g.filters; i += g.lanes) {
         const T* first = v.forward ? tap + i : tap + 8 * g.filters + i;
         winograd_kernels<T>(plan).filter(first, v.forward ? g.filters : -g.filters, g.lanes,
-                                points + c * g.filters + i, v.channels * g.filters);
+                                points + c * g.filters + i, g.filter_point);
       }
     }
   });

@@ -13,18 +13,18 @@ void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const WinogradGrid<T> g(plan);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const int64_t vectors = ceil_div(g.count, g.lanes), panels = ceil_div(vectors, k.tile_vectors);
+  const int64_t vectors = ceil_div(g.down * g.band, g.lanes);  // of a band
+  const int64_t panels = ceil_div(vectors, k.tile_vectors);
   const int64_t panel_bytes = g.points * g.width * static_cast<int64_t>(sizeof(T));
   int64_t held = tile_bytes / (panel_bytes * std::max<int64_t>(1, v.channels));
   held = std::clamp<int64_t>(held, 1, panels);
   plan.column_block = held * g.width;
   ConvPhase phase{};
   phase.depth = v.channels;
-  phase.columns = vectors;
-  phase.column_blocks = std::max(ceil_div(panels, held), std::min<int64_t>(panels, 8));
-  phase.column_blocks += phase.column_blocks % 2 && phase.column_blocks < vectors;
+  phase.column_blocks = std::max(ceil_div(panels, held), std::min(panels, ceil_div(8, g.bands)));
+  phase.column_blocks += g.bands * phase.column_blocks % 2 && phase.column_blocks < vectors;
   // Rows are split only where tiles alone give too few tasks: every part transforms them again.
-  const int64_t wanted = ceil_div(4, phase.column_blocks * plan.problem.groups);
+  const int64_t wanted = ceil_div(4, g.bands * phase.column_blocks * plan.problem.groups);
   const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
   phase.grid[0] = std::max<int64_t>(1, ceil_div(g.filter_panels, parts)) * g.filters;  // of a task
   plan.row_blocks = ceil_div(std::max<int64_t>(1, v.rows), phase.grid[0]);
@@ -32,10 +32,10 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_block = std::clamp<int64_t>(block, g.filters, phase.grid[0]);
   plan.left = {offsets(k.tile_rows, 1), offsets(v.channels, g.filters)};
   phase.b_rows = offsets(v.channels, g.width);
-  plan.tasks = plan.problem.n * plan.problem.groups * plan.row_blocks * phase.column_blocks;
+  plan.tasks = plan.problem.n * plan.problem.groups * plan.row_blocks * g.bands *
+               phase.column_blocks;
   plan.phases.push_back(std::move(phase));
-  plan.packed_elements =
-      plan.problem.groups * g.filter_panels * g.points * v.channels * g.filters;
+  plan.packed_elements = plan.problem.groups * g.filter_panels * g.points * g.filter_point;
   plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
   Arena arena;
   WinogradMemory<T> counted(plan, arena);

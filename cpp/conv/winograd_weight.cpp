@@ -45,12 +45,16 @@ constexpr int64_t strip_pixels = 32;
 template <class T>
 struct TaskMemory {
   T *strip, *tiles, *grads, *products, *taps;
+  int64_t tiles_point, grads_point;  // see WinogradMemory
   TaskMemory(const ConvPlan& plan, Arena& arena) {
     const int64_t m = winograd_kernels<T>(plan).tile, points = points_of<T>(plan);
     const int64_t wide = std::max(plan.column_block, plan.row_block);
     strip = arena.take<T>((m + 2) * (strip_pixels + 2) * wide);
-    tiles = arena.take<T>(points * plan.depth_block * plan.column_block);
-    grads = arena.take<T>(points * plan.depth_block * plan.row_block);
+    const int64_t lanes = kernels_of<T>(*plan.isa).lanes;
+    tiles_point = plan.depth_block * plan.column_block + lanes;
+    grads_point = plan.depth_block * plan.row_block + lanes;
+    tiles = arena.take<T>(points * tiles_point);
+    grads = arena.take<T>(points * grads_point);
     products = arena.take<T>(plan.splits > 1 ? 0 : points * plan.row_block * plan.column_block);
     taps = arena.take<T>((9 + points) * plan.column_block);
   }
@@ -133,9 +137,9 @@ class WeightTask {
       t.depth = std::min(plan_.depth_block, to_ - at);
       transform(at, t.depth);
       for (int64_t point = 0; point < points_; ++point) {
-        t.b = memory_.tiles + point * plan_.depth_block * plan_.column_block;
+        t.b = memory_.tiles + point * memory_.tiles_point;
         for (int64_t i = 0; i < filters_; i += k_.tile_rows) {
-          t.a = memory_.grads + point * plan_.depth_block * plan_.row_block + i;
+          t.a = memory_.grads + point * memory_.grads_point + i;
           t.c = products + (point * plan_.row_block + i) * plan_.column_block;
           k_.tile[std::min<int64_t>(k_.tile_rows, filters_ - i) - 1][vectors](t);
         }
@@ -205,7 +209,7 @@ class WeightTask {
       lay_row(planes, p_.input, y + r - p_.pad_lo[1], x - p_.pad_lo[2], pixels, channels_, wide,
               memory_.strip + r * pixels * wide);
     WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, channels_,
-                           memory_.tiles + at * wide, plan_.depth_block * wide};
+                           memory_.tiles + at * wide, memory_.tiles_point};
     for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.input(t);
   }
 
@@ -216,7 +220,7 @@ class WeightTask {
     for (int64_t r = 0; r < m_; ++r)
       lay_row(planes, p_.output, y + r, x, pixels, filters_, wide, memory_.strip + r * pixels * wide);
     WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, filters_,
-                           memory_.grads + at * wide, plan_.depth_block * wide};
+                           memory_.grads + at * wide, memory_.grads_point};
     for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.gradient(t);
   }
 

@@ -129,25 +129,43 @@ void store_first(Vec<T> v, T* out, int64_t n) {
   }
 }
 
-template <class T, int M>
-void winograd_input(const WinogradInputArgs<T>& a) {
+// One vector of lanes. The loops are unrolled by order: GCC else keeps `half` in memory.
+template <class T, int M, bool whole>
+inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
   constexpr int N = M + 2;
-  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
-    Vec<T> half[N][N];
-    for (int x = 0; x < N; ++x) {
-      const T* in = a.strip + x % M * a.residue + x / M * a.next + i;
-      Vec<T> d[N], v[N];
-      for (int r = 0; r < N; ++r) d[r] = Vec<T>::load(in + r * a.row);
-      Minimal<M>::input(d, v);
-      for (int r = 0; r < N; ++r) half[r][x] = v[r];
-    }
-    T* out = a.points + i;
-    for (int r = 0; r < N; ++r) {
-      Vec<T> v[N];
-      Minimal<M>::input(half[r], v);
-      for (int x = 0; x < N; ++x) store_first(v[x], out + (r * N + x) * a.point, a.lanes - i);
+  Vec<T> half[N][N];
+#pragma GCC unroll 8
+  for (int x = 0; x < N; ++x) {
+    const T* in = a.strip + x % M * a.residue + x / M * a.next + i;
+    Vec<T> d[N], v[N];
+#pragma GCC unroll 8
+    for (int r = 0; r < N; ++r) d[r] = Vec<T>::load(in + r * a.row);
+    Minimal<M>::input(d, v);
+#pragma GCC unroll 8
+    for (int r = 0; r < N; ++r) half[r][x] = v[r];
+  }
+  T* out = a.points + i;
+#pragma GCC unroll 8
+  for (int r = 0; r < N; ++r) {
+    Vec<T> v[N];
+    Minimal<M>::input(half[r], v);
+#pragma GCC unroll 8
+    for (int x = 0; x < N; ++x, out += a.point) {
+      if (whole) {
+        v[x].store(out);
+      } else {
+        v[x].store_n(out, static_cast<int>(a.lanes - i));
+      }
     }
   }
+}
+
+template <class T, int M>
+void winograd_input(const WinogradInputArgs<T>& a) {
+  constexpr int lanes = Vec<T>::lanes;
+  int64_t i = 0;
+  for (; i + lanes <= a.lanes; i += lanes) input_vector<T, M, true>(a, i);
+  if (i < a.lanes) input_vector<T, M, false>(a, i);
 }
 
 // Column 2 x + k of the output is lane x of y[k].
@@ -170,34 +188,46 @@ void store_columns(const Vec<T> (&y)[4], T* out, int64_t n) {
   for (int i = 0; i < 4; ++i) store_first(v[i], out + i * lanes, n - i * lanes);
 }
 
+// One vector of tiles, of which `n` count. `probe` becomes NaN at the first infinity or NaN.
+template <class T, int M, bool whole>
+inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Vec<T> probe) {
+  constexpr int N = M + 2;
+  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
+  Vec<T> half[M][N];
+#pragma GCC unroll 8
+  for (int x = 0; x < N; ++x) {
+    Vec<T> m[N], y[M];
+    const T* in = a.points + x * a.point + i;
+#pragma GCC unroll 8
+    for (int r = 0; r < N; ++r, in += N * a.point)
+      m[r] = whole ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
+    Minimal<M>::output(m, y);
+#pragma GCC unroll 8
+    for (int r = 0; r < M; ++r) half[r][x] = y[r];
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < M; ++r) {
+    Vec<T> y[M];
+    Minimal<M>::output(half[r], y);
+#pragma GCC unroll 8
+    for (int x = 0; x < M; ++x) {
+      probe = fma(y[x], zero, probe);
+      y[x] = add(y[x], bias);
+      if (a.relu) y[x] = select(le(y[x], zero), zero, y[x]);
+    }
+    if (r < a.rows) store_columns(y, a.out + r * a.out_row + i * M, a.columns - i * M);
+  }
+  return probe;
+}
+
 template <class T, int M>
 bool winograd_output(const WinogradOutputArgs<T>& a) {
-  constexpr int N = M + 2, lanes = Vec<T>::lanes;
-  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
-  Vec<T> probe = zero;  // becomes NaN at the first infinity or NaN
-  for (int64_t i = 0; i < a.tiles; i += lanes) {
-    const int n = a.tiles - i < lanes ? static_cast<int>(a.tiles - i) : lanes;
-    Vec<T> half[M][N];
-    for (int x = 0; x < N; ++x) {
-      Vec<T> m[N], y[M];
-      for (int r = 0; r < N; ++r) {
-        const T* in = a.points + (r * N + x) * a.point + i;
-        m[r] = n == lanes ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
-      }
-      Minimal<M>::output(m, y);
-      for (int r = 0; r < M; ++r) half[r][x] = y[r];
-    }
-    for (int r = 0; r < M; ++r) {
-      Vec<T> y[M];
-      Minimal<M>::output(half[r], y);
-      for (int x = 0; x < M; ++x) {
-        probe = fma(y[x], zero, probe);
-        y[x] = add(y[x], bias);
-        if (a.relu) y[x] = select(le(y[x], zero), zero, y[x]);
-      }
-      if (r < a.rows) store_columns(y, a.out + r * a.out_row + i * M, a.columns - i * M);
-    }
-  }
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> probe = Vec<T>::zero();
+  int64_t i = 0;
+  for (; i + lanes <= a.tiles; i += lanes) probe = output_vector<T, M, true>(a, i, lanes, probe);
+  if (i < a.tiles)
+    probe = output_vector<T, M, false>(a, i, static_cast<int>(a.tiles - i), probe);
   const T sum = probe.sum();
   return sum == sum;
 }

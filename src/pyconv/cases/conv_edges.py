@@ -176,6 +176,7 @@ _EMPTY = (
 #: Large enough that every loop over blocks (of filters, pixels, products) goes round again.
 _BLOCKS = (
     _edge("blocks.3x3", (1, 115, 17, 19), (100, 115, 3, 3), padding=1),
+    _edge("blocks.bands", (1, 2, 5, 290), (3, 2, 3, 3), padding=1),
     _edge("blocks.pixels", (2, 3, 57, 71), (5, 3, 3, 3), padding=1),
     _edge("blocks.filters", (1, 2, 5, 7), (1100, 2, 3, 3)),
     _edge("blocks.products", (1, 1300, 2, 3), (18, 1300, 1, 2)),
