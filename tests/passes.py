@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 DTYPES = (np.float32, np.float64)
 DIRECTIONS = ("forward", "input", "weight")
 
+#: Instruction sets with products of bfloat16 pairs.
+PAIR_ISAS = ("amx", "avx512_bf16", "amx_emulated")
+
 
 class Data(NamedTuple):
     """Operands of all passes; `bias` is used by the forward pass only."""

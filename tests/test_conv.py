@@ -13,6 +13,7 @@ from guarded import Guard
 from passes import (
     DIRECTIONS,
     DTYPES,
+    PAIR_ISAS,
     Data,
     by_torch,
     exact,
@@ -26,7 +27,7 @@ from passes import (
 )
 from pyconv import arrays, cases
 from pyconv.cases import Case
-from tolerances import assert_same, assert_within, sum_bound
+from tolerances import assert_same, assert_within, split_bound, sum_bound
 
 CASES = cases.conv("smoke", "edge")
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -79,7 +80,7 @@ def test_random_data_is_within_the_bound(case: Case, direction: str, isa: str) -
             assert result.dtype == dtype
             context = f"{case!r} {direction} {algorithm} {dtype.__name__} {isa}"
             try:
-                assert_within(result, expected, bound)
+                assert_within(result, expected, bound + split_bound(algorithm, magnitude))
             except AssertionError as error:
                 raise AssertionError(f"{context}: {error}") from None
 
@@ -113,8 +114,10 @@ def test_no_algorithm_and_no_case_is_left_out(direction: str, isa: str) -> None:
             runs.update(names)
             empty = 0 in result_shape(case, direction) or 0 in case.output
             assert len(names) >= 2 or empty, f"{case!r}: only {names}"
+        pairs = dtype is np.float32 and isa in PAIR_ISAS
         for name in pyconv.config.algorithms(direction):
-            assert runs[name] >= 10, f"{name} {direction} ran only {runs[name]} cases"
+            least = 10 if pairs or not name.startswith("bf16") else 0
+            assert runs[name] >= least, f"{name} {direction} ran only {runs[name]} cases"
 
 
 @every_direction

@@ -5,11 +5,13 @@ namespace pyconv {
 namespace {
 
 const ConvAlgorithm* const forward[] = {
-    &depthwise_forward,     &pointwise_forward, &channel_vector_forward, &direct_forward,
-    &implicit_gemm_forward, &naive_forward};
+    &depthwise_forward, &bf16x1_forward,         &bf16x3_forward, &bf16x6_forward,
+    &pointwise_forward, &channel_vector_forward, &direct_forward, &implicit_gemm_forward,
+    &naive_forward};
 const ConvAlgorithm* const input[] = {
-    &depthwise_input,     &pointwise_input, &channel_vector_input, &direct_input,
-    &implicit_gemm_input, &naive_input};
+    &depthwise_input, &bf16x1_input,         &bf16x3_input, &bf16x6_input,
+    &pointwise_input, &channel_vector_input, &direct_input, &implicit_gemm_input,
+    &naive_input};
 const ConvAlgorithm* const weight[] = {
     &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
 

@@ -70,12 +70,17 @@ const void* PackedWeight::find(const Pack* head, const std::vector<int64_t>& key
 const void* PackedWeight::pack_for(const ConvPlan& plan) const {
   std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.problem.groups,
                            plan.problem.c, plan.isa->f32.lanes * plan.isa->f32.tile_vectors};
+  const std::size_t bytes =
+      static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
+  return pack_for(std::move(key), bytes, [&](void* out) { pack_weights(plan, data_, out); });
+}
+
+const void* PackedWeight::pack_for(std::vector<int64_t> key, std::size_t bytes,
+                                   const std::function<void(void*)>& make) const {
   Pack* head = packs_.load(std::memory_order_acquire);
   if (const void* found = find(head, key)) return found;
   auto made = std::make_unique<Pack>();
-  const std::size_t bytes =
-      static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
-  pack_weights(plan, data_, made->data.reserve(bytes + 1));
+  make(made->data.reserve(bytes + 1));
   made->key = std::move(key);
   do {
     if (const void* found = find(head, made->key)) return found;

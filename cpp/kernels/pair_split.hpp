@@ -1,0 +1,93 @@
+// float32 to words of two bfloat16 terms: image rows of two channels with their zero border, and
+// runs of a weight.
+#pragma once
+#include "kernels/pad.hpp"
+#include "kernels/pair_table.hpp"
+
+namespace {
+
+template <int Terms>
+void store_terms(Vec<float> low, Vec<float> high, uint32_t* out, ptrdiff_t out_term) {
+  for (int term = 0; term < Terms; ++term) {
+    const Pairs rounded = round_to_pairs(low, high);
+    rounded.store(out + term * out_term);
+    low = rest_of_low(low, rounded);
+    high = rest_of_high(high, rounded);
+  }
+}
+
+// Columns x .. x + lanes - 1 of a row of which lo .. hi - 1 lie in the image; `in` is where column
+// 0 would be.
+inline Vec<float> load_columns(const float* in, int64_t x, int64_t step, int64_t lo, int64_t hi) {
+  constexpr int lanes = Vec<float>::lanes;
+  if (!in || x >= hi || x + lanes <= lo) return Vec<float>::zero();
+  const int l = clamp_lanes(lo - x, lanes), h = clamp_lanes(hi - x, lanes);
+  if (step == 1) return Vec<float>::load_range(in + x, l, h);
+  if (step == 2) {
+    // The last column may be the last element of the image: nothing after it is read.
+    const Vec<float> a = Vec<float>::load_range(in + 2 * x, clamp_lanes(2 * l, lanes),
+                                                clamp_lanes(2 * h - 1, lanes));
+    const Vec<float> b =
+        Vec<float>::load_range(in + 2 * x + lanes, clamp_lanes(2 * l - lanes, lanes),
+                               clamp_lanes(2 * h - 1 - lanes, lanes));
+    return even_lanes(a, b);
+  }
+  float columns[lanes];
+  for (int i = 0; i < lanes; ++i) columns[i] = i >= l && i < h ? in[(x + i) * step] : 0.0f;
+  return Vec<float>::load(columns);
+}
+
+template <int Terms>
+ValueRange split_rows_of(const SplitRowsArgs& s) {
+  constexpr int lanes = Vec<float>::lanes;
+  const int64_t ahead = s.column < 0 ? (-s.column + s.column_step - 1) / s.column_step : 0;
+  const int64_t inside =
+      s.column < s.width ? (s.width - s.column + s.column_step - 1) / s.column_step : 0;
+  const int64_t hi = inside < s.columns ? inside : s.columns;
+  RangeOf range;
+  uint32_t* out = s.out;
+  for (int64_t r = 0; r < s.rows; ++r, out += s.columns) {
+    const int64_t y = s.row + r * s.row_step;
+    const bool reached = y >= 0 && y < s.height && ahead < hi;
+    const ptrdiff_t at = y * s.width + s.column;
+    const float* first = reached && s.first ? s.first + at : nullptr;
+    const float* second = reached && s.second ? s.second + at : nullptr;
+    for (int64_t x = 0; x < s.columns; x += lanes) {
+      const Vec<float> low = load_columns(first, x, s.column_step, ahead, hi);
+      const Vec<float> high = load_columns(second, x, s.column_step, ahead, hi);
+      range.add(low);
+      range.add(high);
+      store_terms<Terms>(low, high, out + x, s.out_term);
+    }
+  }
+  for (int64_t x = 0; x < s.tail; x += lanes)
+    store_terms<Terms>(Vec<float>::zero(), Vec<float>::zero(), out + x, s.out_term);
+  return {range.least_bits(), range.most_bits()};
+}
+
+// In order: a row may be written past its end, over the start of the next.
+inline ValueRange split_rows(const SplitRowsArgs& s) {
+  if (s.terms == 1) return split_rows_of<1>(s);
+  return s.terms == 2 ? split_rows_of<2>(s) : split_rows_of<3>(s);
+}
+
+template <int Terms>
+ValueRange split_runs_of(const SplitRunsArgs& s) {
+  constexpr int lanes = Vec<float>::lanes;
+  RangeOf range;
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Vec<float> a = Vec<float>::load(s.in + g * s.in_step);
+    const Vec<float> b = Vec<float>::load(s.in + g * s.in_step + lanes);
+    range.add(a);
+    range.add(b);
+    store_terms<Terms>(even_lanes(a, b), odd_lanes(a, b), s.out + g * s.out_step, s.out_term);
+  }
+  return {range.least_bits(), range.most_bits()};
+}
+
+inline ValueRange split_runs(const SplitRunsArgs& s) {
+  if (s.terms == 1) return split_runs_of<1>(s);
+  return s.terms == 2 ? split_runs_of<2>(s) : split_runs_of<3>(s);
+}
+
+}  // namespace
