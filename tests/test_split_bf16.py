@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 import pyconv
-from passes import PAIR_ISAS
+from passes import DIRECTIONS, PAIR_ISAS
 from pyconv import arrays, config, reference
 from tolerances import split_bound
 
@@ -20,7 +20,8 @@ ADMITTED = {"bf16x1": "medium", "bf16x3": "high", "bf16x6": "highest"}
 LAYER = {"stride": 2, "padding": (1, 2)}
 SHAPE, FILTERS = (2, 37, 13, 18), (21, 37, 3, 3)
 every_name = pytest.mark.parametrize("name", NAMES)
-every_direction = pytest.mark.parametrize("direction", ["forward", "input"])
+every_direction = pytest.mark.parametrize("direction", DIRECTIONS)
+image_direction = pytest.mark.parametrize("direction", ["forward", "input"])
 
 
 @pytest.fixture(autouse=True, params=[name for name in config.isas() if name in PAIR_ISAS] or [""])
@@ -42,6 +43,8 @@ def _run(direction: str, x: Array, w: Any, g: Array, name: str, module: Any = ar
     extra = {"algorithm": name} if name else {}
     if direction == "forward":
         return module.conv2d(x, w, **LAYER, **extra)
+    if direction == "weight":
+        return module.conv2d_weight(x, FILTERS, g, **LAYER, **extra)
     return module.conv2d_input((len(g), *SHAPE[1:]), w, g, **LAYER, **extra)
 
 
@@ -97,12 +100,15 @@ def test_what_cannot_be_split_is_done_in_float32(
 ) -> None:
     """Bit for bit, and only for the image that holds the value."""
     x, w, g = _data(rng)
-    source = x if direction == "forward" else g
+    source, other = {"forward": (x, w), "input": (g, w), "weight": (x, g)}[direction]
     before = _run(direction, x, w, g, name)
-    target = w if where == "weight" else source[1]
+    target = other if where == "weight" else source[1]
     target.flat[target.size // 2] = value
     after = _run(direction, x, w, g, name)
     exact = _run(direction, x, w, g, "implicit_gemm")
+    if direction == "weight":
+        assert np.array_equal(after, exact, equal_nan=True)
+        return
     assert np.array_equal(after[1], exact[1], equal_nan=True)
     expected = exact[0] if where == "weight" else before[0]
     assert np.array_equal(after[0], expected, equal_nan=True)
@@ -119,14 +125,14 @@ def test_powers_of_two_only_move_the_exponent(
     expected = _run(direction, x, w, g, name)
     for source, weight in ((2.0**70, 2.0**20), (2.0**-70, 2.0**90), (2.0**-20, 2.0**-40)):
         assert least * min(source, weight) > 2.0**-103
-        factors = np.float32([source, weight, source])
+        factors = np.float32([source, weight, weight if direction == "weight" else source])
         scaled = _run(direction, x * factors[0], w * factors[1], g * factors[2], name)
         # The results may be larger than what float32 undoes in one step.
         assert np.array_equal(scaled.astype(np.float64) / source / weight, expected)
 
 
 @every_name
-@every_direction
+@image_direction
 def test_an_image_has_the_same_bits_in_any_batch(
     name: str, direction: str, rng: np.random.Generator
 ) -> None:
@@ -149,7 +155,7 @@ def test_threads_do_not_change_a_bit(name: str, direction: str, rng: np.random.G
     assert all(np.array_equal(results[0], other) for other in results[1:])
 
 
-@every_direction
+@image_direction
 def test_a_packed_weight_has_a_pack_for_each_way_of_use(
     direction: str, rng: np.random.Generator
 ) -> None:
@@ -167,10 +173,12 @@ def test_a_packed_weight_has_a_pack_for_each_way_of_use(
 
 
 @every_name
-def test_the_policy_admits_by_the_number_of_products(name: str) -> None:
+@every_direction
+def test_the_policy_admits_by_the_number_of_products(name: str, direction: str) -> None:
     levels = ("highest", "high", "medium")
     for level in levels:
-        told = pyconv.explain((1, 64, 40, 40), (64, 64, 3, 3), padding=1, precision=level)
+        layer = ((1, 64, 40, 40), (64, 64, 3, 3))
+        told = pyconv.explain(*layer, padding=1, direction=direction, precision=level)
         reasons = dict(told.refusals)
         admitted = levels.index(level) >= levels.index(ADMITTED[name])
         if not admitted:

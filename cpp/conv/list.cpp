@@ -13,7 +13,8 @@ const ConvAlgorithm* const input[] = {
     &pointwise_input, &channel_vector_input, &direct_input, &implicit_gemm_input,
     &naive_input};
 const ConvAlgorithm* const weight[] = {
-    &depthwise_weight, &direct_weight, &implicit_gemm_weight, &naive_weight};
+    &depthwise_weight, &bf16x1_weight,        &bf16x3_weight, &bf16x6_weight,
+    &direct_weight,    &implicit_gemm_weight, &naive_weight};
 
 }  // namespace
 

@@ -5,8 +5,6 @@
 // them if it is in the weight, is then done in float32. So these algorithms differ from the others
 // by their rounding only.
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
@@ -15,29 +13,6 @@
 
 namespace pyconv {
 namespace {
-
-double value_of(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return static_cast<double>(value);
-}
-
-// Zeros alone split whatever they meet.
-ValueRange or_one(ValueRange r) {
-  constexpr uint32_t one = 0x3f800000;
-  return r.most ? r : ValueRange{one, one};
-}
-
-// The last bit of x is 2^-23 of it, and the smallest product of terms 2^-23 of x w: neither may
-// fall below 2^-126. A sum of up to 2^27 products may not overflow. NaN has the largest bits.
-bool splits_exactly(ValueRange source, ValueRange weights) {
-  constexpr uint32_t infinity = 0x7f800000;
-  const ValueRange x = or_one(source), w = or_one(weights);
-  const double least = std::ldexp(1.0, -103);
-  return x.most < infinity && w.most < infinity && value_of(x.least) >= least &&
-         value_of(w.least) >= least && value_of(x.least) * value_of(w.least) >= least &&
-         value_of(x.most) * value_of(w.most) <= std::ldexp(1.0, 100);
-}
 
 class SplitTask {
  public:
@@ -105,7 +80,7 @@ class SplitTask {
     a.tail = phase_.tail;
     a.out_term = s_.chunk * s_.pairs * phase_.pair_words;
     a.terms = s_.terms;
-    ValueRange range{~0u, 0};
+    ValueRange range = no_values;
     for (int64_t q = 0; q < groups * s_.pairs; ++q) {
       const int64_t channel = 2 * (first_group * s_.pairs + q);
       a.first = channel < s_.channels ? image + channel * area : nullptr;
@@ -114,8 +89,7 @@ class SplitTask {
       for (const SplitPlane& plane : phase_.planes) {
         a.row = phase_.low[0] + plane.row + line * a.row_step;
         a.column = phase_.low[1] + plane.column + segment_ * a.column_step;
-        const ValueRange found = k_.split_rows(a);
-        range = {std::min(range.least, found.least), std::max(range.most, found.most)};
+        range = joined(range, k_.split_rows(a));
         a.out += phase_.plane_words;
       }
     }
@@ -126,7 +100,9 @@ class SplitTask {
     const auto taps = static_cast<int64_t>(phase_.filter_tap.size());
     const int64_t plane = result_[0] * result_[1] * result_[2];
     PairTileArgs t{};
-    t.a_term = s_.groups * taps * pair_block;
+    t.a_row = 2 * pair_steps;
+    t.a_step = 2 * pair_block;
+    t.a_term = s_.groups * taps * t.a_step;
     t.a_block = s_.terms * t.a_term;
     t.b_steps = phase_.steps.data();
     t.b_pair = phase_.pair_words;
@@ -142,8 +118,9 @@ class SplitTask {
                               ((image_ * p_.groups + group_) * s_.rows + row_) * plane + column_
                         : memory.result;
     const float* bias = static_cast<const float*>(last ? args_.bias : nullptr);
-    const uint32_t* weights = packed_ + packed_header + group_ * s_.group_words +
-                              phase_.packed_at + group * taps * pair_block;
+    const auto* weights = reinterpret_cast<const uint16_t*>(
+        packed_ + packed_header + group_ * s_.group_words + phase_.packed_at +
+        group * taps * pair_block);
     // Panels as even as they come: 64 columns are two of 32.
     const int64_t panels = ceil_div(columns_, k_.columns);
     const int64_t width = ceil_div(ceil_div(columns_, panels), 16) * 16;
@@ -153,7 +130,7 @@ class SplitTask {
       for (int64_t i = 0; i < rows_; i += k_.rows) {
         const int64_t row = row_ + i;
         t.rows = static_cast<int>(std::min<int64_t>(k_.rows, rows_ - i));
-        t.a = weights + row / pair_rows * t.a_block + row % pair_rows * pair_steps;
+        t.a = weights + row / pair_rows * t.a_block + row % pair_rows * t.a_row;
         t.c = c + i * t.c_row + j;
         t.row_bias = bias ? bias + group_ * s_.rows + row : nullptr;
         k_.tile(t);
@@ -239,20 +216,6 @@ void plan_products(ConvPlan& plan) {
   plan_split(plan, Products);
 }
 
-const char* refuses(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  if (plan.type != ElementType::f32) return "it multiplies float32 only";
-  if (!plan.isa->pairs.name) return "the instruction set has no products of bfloat16";
-  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  // Rows that taps reach down, and columns across, around those of a task.
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t wide = std::min<int64_t>(1024, forward ? p.output[2] : p.input[2]);
-  const double down = static_cast<double>((p.kernel[1] - 1) * p.dilation[1]) + 8;
-  const double across = static_cast<double>((p.kernel[2] - 1) * p.dilation[2] + wide);
-  if (down * across > 1 << 17) return "the padded band of a task would be over 32 MB";
-  return nullptr;
-}
-
 // Matrix units: start values, not yet measured on one; half a million products an image pay for the
 // splitting. Vectors have twice the products a second of float32, so that only one product a number
 // pays, and not where packing the weights takes longer than using them: small maps, and 1x1 filters
@@ -274,22 +237,22 @@ bool prefers(const ConvPlan& plan) {
 }  // namespace
 
 const ConvAlgorithm bf16x1_forward{
-    "bf16x1", Direction::forward, Precision::medium, refuses, prefers<1>,
+    "bf16x1", Direction::forward, Precision::medium, split_refuses, prefers<1>,
     plan_products<1>, run_split};
 const ConvAlgorithm bf16x3_forward{
-    "bf16x3", Direction::forward, Precision::high, refuses, prefers<3>,
+    "bf16x3", Direction::forward, Precision::high, split_refuses, prefers<3>,
     plan_products<3>, run_split};
 const ConvAlgorithm bf16x6_forward{
-    "bf16x6", Direction::forward, Precision::highest, refuses, prefers<6>,
+    "bf16x6", Direction::forward, Precision::highest, split_refuses, prefers<6>,
     plan_products<6>, run_split};
 const ConvAlgorithm bf16x1_input{
-    "bf16x1", Direction::input, Precision::medium, refuses, prefers<1>,
+    "bf16x1", Direction::input, Precision::medium, split_refuses, prefers<1>,
     plan_products<1>, run_split};
 const ConvAlgorithm bf16x3_input{
-    "bf16x3", Direction::input, Precision::high, refuses, prefers<3>,
+    "bf16x3", Direction::input, Precision::high, split_refuses, prefers<3>,
     plan_products<3>, run_split};
 const ConvAlgorithm bf16x6_input{
-    "bf16x6", Direction::input, Precision::highest, refuses, prefers<6>,
+    "bf16x6", Direction::input, Precision::highest, split_refuses, prefers<6>,
     plan_products<6>, run_split};
 
 }  // namespace pyconv

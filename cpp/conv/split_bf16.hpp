@@ -31,7 +31,8 @@ struct SplitPhase {
   ptrdiff_t pair_words;  // the planes of a pair of channels
   std::vector<SplitPlane> planes;
   std::vector<int64_t> filter_tap;   // per tap: its index in the filter
-  std::vector<ptrdiff_t> steps;      // of a chunk: offset in the band
+  std::vector<ptrdiff_t> steps;      // of a chunk: offset in the band, or in a panel of dy
+  std::vector<ptrdiff_t> taps;       // weight gradient: offset in a channel, in halves of words
   int64_t packed_at;                 // weights of this phase in those of a group
 };
 
@@ -45,6 +46,8 @@ struct SplitPlan {
   std::shared_ptr<const ConvPlan> exact;  // float32 products, for an image that cannot be split
 };
 
+inline int terms_of(int products) { return products == 1 ? 1 : products == 3 ? 2 : 3; }
+
 struct SplitMemory {
   uint32_t* band;  // [term][pair][plane][row][column]
   float* result;   // where the columns do not lie next to each other in the result
@@ -56,7 +59,22 @@ inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
   return phase.segments == 1 && phase.pitch == phase.grid[1] && plan.split->phases.size() == 1;
 }
 
+// Whether products of numbers in these ranges lose nothing to flushing or overflow.
+bool splits_exactly(ValueRange source, ValueRange weights);
+
+inline ValueRange joined(ValueRange a, ValueRange b) {
+  return {a.least < b.least ? a.least : b.least, a.most > b.most ? a.most : b.most};
+}
+constexpr ValueRange no_values{~0u, 0};
+
 void plan_split(ConvPlan& plan, int products);
+const char* split_refuses(const ConvPlan& plan);
+
+// Where the taps of a phase fall in a padded image: pitch, planes and reach.
+SplitPhase measure_split(const ConvPlan& plan, const ConvPhase& phase);
+// The offset of each tap in the planes of a channel; `width` elements of a row.
+std::vector<ptrdiff_t> place_taps(const ConvPhase& phase, SplitPhase& s, int64_t plane,
+                                  int64_t width);
 
 constexpr int64_t packed_header = 16;  // words before the packed weights: their range
 std::size_t packed_bytes(const ConvPlan& plan);

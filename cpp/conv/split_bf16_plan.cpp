@@ -33,14 +33,16 @@ void choose_pitch(SplitPhase& s, int64_t width, const std::vector<int64_t>& last
   s.tail = std::max<int64_t>(0, end - s.pitch);
 }
 
-SplitPhase measure(const ConvPlan& plan, const ConvPhase& phase) {
-  const bool forward = plan.direction == Direction::forward;
+}  // namespace
+
+SplitPhase measure_split(const ConvPlan& plan, const ConvPhase& phase) {
+  const bool image = plan.direction != Direction::input;  // and not the gradient of the output
   SplitPhase s{};
   s.filter_tap = phase.filter_tap;
   for (int i = 0; i < 2; ++i) {
     s.grid[i] = phase.grid[i + 1];
     s.origin[i] = phase.origin[i + 1];
-    s.step[i] = forward ? plan.problem.stride[i + 1] : 1;
+    s.step[i] = image ? plan.problem.stride[i + 1] : 1;
   }
   for (std::size_t t = 0; t < phase.taps.size(); ++t) {
     s.low[0] = t ? std::min(s.low[0], phase.taps[t].h) : phase.taps[t].h;
@@ -58,10 +60,28 @@ SplitPhase measure(const ConvPlan& plan, const ConvPhase& phase) {
     last[plane] = std::max(last[plane], s.segment - 1 + w / s.step[1]);
     s.reach = std::max(s.reach, h / s.step[0]);
   }
-  choose_pitch(s, sizes_of(plan).source[2], last);
+  choose_pitch(s, (image ? plan.problem.input : plan.problem.output)[2], last);
+  // Sums over pixels take them in pairs.
+  if (plan.direction == Direction::weight && s.pitch % 2) {
+    ++s.pitch;
+    s.tail = std::max<int64_t>(0, s.tail - 1);
+  }
   s.columns = (s.grid[0] - 1) * s.pitch + s.segment;
   return s;
 }
+
+std::vector<ptrdiff_t> place_taps(const ConvPhase& phase, SplitPhase& s, int64_t plane,
+                                  int64_t width) {
+  std::vector<ptrdiff_t> list;
+  for (const Tap& tap : phase.taps) {
+    const int64_t h = tap.h - s.low[0], w = tap.w - s.low[1];
+    list.push_back(static_cast<int64_t>(plane_of(s, h, w)) * plane + h / s.step[0] * width +
+                   w / s.step[1]);
+  }
+  return list;
+}
+
+namespace {
 
 // Where the taps of a chunk lie in its band.
 void place_steps(const SplitPlan& split, const ConvPhase& phase, SplitPhase& s) {
@@ -69,13 +89,9 @@ void place_steps(const SplitPlan& split, const ConvPhase& phase, SplitPhase& s) 
   // An odd number of cache lines: the pairs of a step fall into different sets of a cache.
   const int64_t lines = ceil_div(static_cast<int64_t>(s.planes.size()) * s.plane_words, 16);
   s.pair_words = (lines | 1) * 16;
+  const std::vector<ptrdiff_t> taps = place_taps(phase, s, s.plane_words, s.pitch);
   for (int64_t g = 0; g < split.chunk; ++g)
-    for (const Tap& tap : phase.taps) {
-      const int64_t h = tap.h - s.low[0], w = tap.w - s.low[1];
-      const auto plane = static_cast<int64_t>(plane_of(s, h, w));
-      s.steps.push_back(g * split.pairs * s.pair_words + plane * s.plane_words +
-                        h / s.step[0] * s.pitch + w / s.step[1]);
-    }
+    for (ptrdiff_t at : taps) s.steps.push_back(g * split.pairs * s.pair_words + at);
 }
 
 // Channels in the band at a time: what a panel of columns reads of them stays in a 48 KB cache, and
@@ -112,6 +128,20 @@ std::shared_ptr<const ConvPlan> exact_plan(const ConvPlan& plan) {
 
 }  // namespace
 
+const char* split_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (plan.type != ElementType::f32) return "it multiplies float32 only";
+  if (!plan.isa->pairs.name) return "the instruction set has no products of bfloat16";
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  // Rows that taps reach down, and columns across, around those of a task.
+  const bool input = plan.direction == Direction::input;
+  const int64_t wide = std::min<int64_t>(1024, input ? p.input[2] : p.output[2]);
+  const double down = static_cast<double>((p.kernel[1] - 1) * p.dilation[1]) + 8;
+  const double across = static_cast<double>((p.kernel[2] - 1) * p.dilation[2] + wide);
+  if (down * across > 1 << 17) return "the padded band of a task would be over 32 MB";
+  return nullptr;
+}
+
 SplitMemory::SplitMemory(const ConvPlan& plan, Arena& arena) {
   const SplitPlan& s = *plan.split;
   int64_t words = 0;
@@ -130,7 +160,7 @@ void plan_split(ConvPlan& plan, int products) {
   SplitPlan& s = *split;
   const Sizes sizes = sizes_of(plan);
   s.products = products;
-  s.terms = products == 1 ? 1 : products == 3 ? 2 : 3;
+  s.terms = terms_of(products);
   s.rows = sizes.rows;
   s.channels = sizes.channels;
   const int64_t pairs = std::max<int64_t>(1, ceil_div(s.channels, 2));
@@ -141,7 +171,7 @@ void plan_split(ConvPlan& plan, int products) {
   make_phases(plan);
   int64_t columns = 0;
   for (const ConvPhase& phase : plan.phases) {
-    s.phases.push_back(measure(plan, phase));
+    s.phases.push_back(measure_split(plan, phase));
     columns = std::max(columns, s.phases.back().columns);
   }
   choose_blocks(plan, s, columns);

@@ -28,7 +28,7 @@ class RowPacker {
     const int64_t elements = std::max<int64_t>(1, together * taps_ * width_);
     float* turned = static_cast<float*>(
         task_scratch(static_cast<std::size_t>(elements) * sizeof(float)));
-    ValueRange range{~0u, 0};
+    ValueRange range = no_values;
     for (int64_t row = 0; row < count; row += together) {
       const int64_t at = group * plan_.problem.k / plan_.problem.groups * filter_size() +
                          (block * pair_rows + row) * row_step_;
@@ -41,15 +41,11 @@ class RowPacker {
       }
       for (int64_t i = 0; i < together; ++i)
         for (const SplitPhase& phase : s_.phases)
-          merge(range, pack_row(phase, in + i * taps_ * width_, group, block, row + i));
+          range = joined(range, pack_row(phase, in + i * taps_ * width_, group, block, row + i));
     }
     for (int64_t row = count; row < pair_rows; ++row)
       for (const SplitPhase& phase : s_.phases) clear_row(phase, group, block, row);
     return range;
-  }
-
-  static void merge(ValueRange& a, ValueRange b) {
-    a = {std::min(a.least, b.least), std::max(a.most, b.most)};
   }
 
  private:
@@ -70,7 +66,7 @@ class RowPacker {
 
   ValueRange pack_row(const SplitPhase& phase, const float* turned, int64_t group, int64_t block,
                       int64_t row) const {
-    ValueRange range{~0u, 0};
+    ValueRange range = no_values;
     SplitRunsArgs a{};
     a.in_step = 2 * s_.pairs;
     a.groups = s_.groups;
@@ -80,7 +76,7 @@ class RowPacker {
     a.terms = s_.terms;
     for (int64_t tap : phase.filter_tap) {
       a.in = turned + tap * width_;
-      merge(range, plan_.isa->pairs.split_runs(a));
+      range = joined(range, plan_.isa->pairs.split_runs(a));
       a.out += pair_block;
     }
     return range;
@@ -116,8 +112,8 @@ void pack_split(const ConvPlan& plan, const void* weight, void* out) {
                [&](int64_t task) {
     ranges[static_cast<std::size_t>(task)] = packer.pack_block(task / blocks, task % blocks);
   });
-  ValueRange range{~0u, 0};
-  for (const ValueRange& r : ranges) RowPacker::merge(range, r);
+  ValueRange range = no_values;
+  for (const ValueRange& r : ranges) range = joined(range, r);
   words[0] = range.least;
   words[1] = range.most;
 }

@@ -23,8 +23,8 @@ inline void zero_sums() {
 
 // The tile numbers are part of the instructions.
 template <int Half>
-inline void load_row_tile(const uint32_t* p, ptrdiff_t row) {
-  const long step = static_cast<long>(row) * 4;
+inline void load_row_tile(const uint16_t* p, ptrdiff_t row) {
+  const long step = static_cast<long>(row) * 2;
   if constexpr (Half == 0) _tile_loadd(4, p, step);
   if constexpr (Half == 1) _tile_loadd(5, p, step);
 }

@@ -1,7 +1,5 @@
 // The tiles of vec_amx.hpp in plain arithmetic, bit for bit: for tests where there are none.
 #pragma once
-#include <string.h>
-
 #include "isa/vec_avx512_bf16.hpp"
 
 namespace {
@@ -28,18 +26,19 @@ inline void zero_sums() {
   for (int t = 0; t < 4; ++t) memset(tile_state.words[t], 0, sizeof tile_state.words[t]);
 }
 
-inline void load_tile(int tile, const uint32_t* p, ptrdiff_t row) {
+inline void load_tile(int tile, const void* p, ptrdiff_t row_bytes) {
   memset(tile_state.words[tile], 0, sizeof tile_state.words[tile]);
   for (int r = 0; r < tile_state.shapes.rows[tile]; ++r)
-    memcpy(tile_state.words[tile][r], p + r * row, tile_state.shapes.row_bytes[tile]);
+    memcpy(tile_state.words[tile][r], static_cast<const char*>(p) + r * row_bytes,
+           tile_state.shapes.row_bytes[tile]);
 }
 template <int Half>
-inline void load_row_tile(const uint32_t* p, ptrdiff_t row) {
-  load_tile(4 + Half, p, row);
+inline void load_row_tile(const uint16_t* p, ptrdiff_t row) {
+  load_tile(4 + Half, p, row * 2);
 }
 template <int Half>
 inline void load_column_tile(const uint32_t* p, ptrdiff_t row) {
-  load_tile(6 + Half, p, row);
+  load_tile(6 + Half, p, row * 4);
 }
 
 inline float float_of(uint32_t bits) {

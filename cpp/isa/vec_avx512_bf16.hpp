@@ -1,6 +1,7 @@
 // AVX-512 with products of bfloat16 pairs: a word holds two, the low half first.
 #pragma once
 #include <stdint.h>
+#include <string.h>
 
 #include "isa/vec_avx512.hpp"
 
@@ -9,7 +10,12 @@ namespace {
 struct Pairs {
   __m512i v;
   static Pairs load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
-  static Pairs set(uint32_t word) { return {_mm512_set1_epi32(static_cast<int>(word))}; }
+  // The two halves at p, at any of which a pair may begin, in every lane.
+  static Pairs set(const uint16_t* p) {
+    int word;
+    memcpy(&word, p, sizeof word);
+    return {_mm512_set1_epi32(word)};
+  }
   void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
 };
 

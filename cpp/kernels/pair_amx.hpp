@@ -1,8 +1,7 @@
 // Split products in AMX tiles: 2 x 2 tiles of sums, 32 rows times 32 columns, over all steps.
 //
-// A step is one tile of a row block's weights (row after row) times one tile of the image's pair
-// planes (pair after pair): both lie in memory as the unit wants them, and a filter tap is a shift
-// of the second. The kinds of products follow each other so that only one side is loaded anew.
+// A step is one tile of rows (pair after pair in memory) times one of columns (a pair a row): both
+// lie in memory as the unit wants them, and a filter tap is a shift of one of them. The kinds of products follow each other so that only one side is loaded anew.
 #pragma once
 #include "kernels/pair_table.hpp"
 #include "kernels/tile.hpp"
@@ -24,14 +23,15 @@ inline void begin_tiles(int pairs) {
 inline void end_tiles() { release_tiles(); }
 
 struct AmxOperands {
-  const uint32_t *rows, *columns;
-  ptrdiff_t a_block, b_pair;
+  const uint16_t* rows;
+  const uint32_t* columns;
+  ptrdiff_t a_row, a_block, b_pair;
   bool two_rows, two_columns;
 };
 
 inline void load_rows(const AmxOperands& o, ptrdiff_t at) {
-  load_row_tile<0>(o.rows + at, pair_steps);
-  if (o.two_rows) load_row_tile<1>(o.rows + at + o.a_block, pair_steps);
+  load_row_tile<0>(o.rows + at, o.a_row);
+  if (o.two_rows) load_row_tile<1>(o.rows + at + o.a_block, o.a_row);
 }
 inline void load_columns_of(const AmxOperands& o, ptrdiff_t at) {
   load_column_tile<0>(o.columns + at, o.b_pair);
@@ -95,10 +95,10 @@ inline void finish_tiles(const PairTileArgs& t, const float* sums) {
 }
 
 inline void amx_product(const PairTileArgs& t) {
-  AmxOperands o{t.a, t.b, t.a_block, t.b_pair, t.rows > 16, t.columns > 16};
+  AmxOperands o{t.a, t.b, t.a_row, t.a_block, t.b_pair, t.rows > 16, t.columns > 16};
   zero_sums();
   for (int64_t s = 0; s < t.steps; ++s) {
-    o.rows = t.a + s * pair_block;
+    o.rows = t.a + s * t.a_step;
     o.columns = t.b + t.b_steps[s];
     multiply_step(o, t.products, t.a_term, t.b_term);
   }

@@ -12,16 +12,19 @@ bool pair_products_agree() {
   constexpr int steps = 2, blocks = (Rows + pair_rows - 1) / pair_rows, width = 48;
   // bfloat16 of 1 .. 4: any two make a word.
   constexpr uint32_t halves[4] = {0x3f80, 0x4000, 0x4040, 0x4080};
-  uint32_t a[blocks * steps * pair_block], b[steps * pair_steps * width];
+  uint16_t a[2 * blocks * steps * pair_block];
+  uint32_t b[steps * pair_steps * width];
   float c[Rows * width];
   for (uint32_t i = 0; i < sizeof a / sizeof *a; ++i)
-    a[i] = halves[i * 7 / 5 % 4] | halves[i * 11 / 3 % 4] << 16;
+    a[i] = static_cast<uint16_t>(halves[i * 7 / 5 % 4]);
   for (uint32_t i = 0; i < sizeof b / sizeof *b; ++i)
     b[i] = halves[i * 5 / 3 % 4] | halves[i * 13 / 7 % 4] << 16;
   const ptrdiff_t b_steps[steps] = {0, pair_steps * width};
   PairTileArgs t{};
   t.a = a;
-  t.a_block = steps * pair_block;
+  t.a_row = 2 * pair_steps;
+  t.a_step = 2 * pair_block;
+  t.a_block = steps * t.a_step;
   t.b = b;
   t.b_steps = b_steps;
   t.b_pair = width;
@@ -40,11 +43,11 @@ bool pair_products_agree() {
     for (int j = 0; j < Columns; ++j) {
       int sum = 0;
       for (int p = 0; p < steps * pair_steps; ++p) {
-        const uint32_t left = a[i / pair_rows * steps * pair_block + p / pair_steps * pair_block +
-                                i % pair_rows * pair_steps + p % pair_steps];
+        const uint16_t* left = a + i / pair_rows * t.a_block + p / pair_steps * t.a_step +
+                               i % pair_rows * t.a_row + p % pair_steps * 2;
         const uint32_t right = b[p * width + j];
-        sum += number(left & 0xffff) * number(right & 0xffff) +
-               number(left >> 16) * number(right >> 16);
+        sum += number(left[0]) * number(right & 0xffff) +
+               number(left[1]) * number(right >> 16);
       }
       if (c[i * width + j] != static_cast<float>(sum)) return false;
     }

@@ -17,13 +17,19 @@ void store_terms(Vec<float> low, Vec<float> high, uint32_t* out, ptrdiff_t out_t
 }
 
 // Columns x .. x + lanes - 1 of a row of which lo .. hi - 1 lie in the image; `in` is where column
-// 0 would be.
-inline Vec<float> load_columns(const float* in, int64_t x, int64_t step, int64_t lo, int64_t hi) {
+// 0 would be. Masks are needed only at the border.
+template <int Step>
+Vec<float> load_columns(const float* in, int64_t x, int64_t step, int64_t lo, int64_t hi) {
   constexpr int lanes = Vec<float>::lanes;
-  if (!in || x >= hi || x + lanes <= lo) return Vec<float>::zero();
+  if (x >= lo && x + lanes < hi) {
+    if constexpr (Step == 1) return Vec<float>::load(in + x);
+    if constexpr (Step == 2)
+      return even_lanes(Vec<float>::load(in + 2 * x), Vec<float>::load(in + 2 * x + lanes));
+  }
+  if (x >= hi || x + lanes <= lo) return Vec<float>::zero();
   const int l = clamp_lanes(lo - x, lanes), h = clamp_lanes(hi - x, lanes);
-  if (step == 1) return Vec<float>::load_range(in + x, l, h);
-  if (step == 2) {
+  if constexpr (Step == 1) return Vec<float>::load_range(in + x, l, h);
+  if constexpr (Step == 2) {
     // The last column may be the last element of the image: nothing after it is read.
     const Vec<float> a = Vec<float>::load_range(in + 2 * x, clamp_lanes(2 * l, lanes),
                                                 clamp_lanes(2 * h - 1, lanes));
@@ -37,38 +43,63 @@ inline Vec<float> load_columns(const float* in, int64_t x, int64_t step, int64_t
   return Vec<float>::load(columns);
 }
 
-template <int Terms>
+// The words of one row. A plane that is missing, or a row outside, has no columns inside.
+template <int Terms, int Step>
+void split_row(const SplitRowsArgs& s, const float* first, const float* second, int64_t lo,
+               int64_t hi, uint32_t* out, RangeOf& range) {
+  constexpr int lanes = Vec<float>::lanes;
+  const int64_t hi_first = first ? hi : 0, hi_second = second ? hi : 0;
+  for (int64_t x = 0; x < s.columns; x += 2 * lanes) {
+    const Vec<float> a = load_columns<Step>(first, x, s.column_step, lo, hi_first);
+    const Vec<float> b = load_columns<Step>(first, x + lanes, s.column_step, lo, hi_first);
+    range.add(a);
+    range.add(b);
+    if (s.along) {
+      store_terms<Terms>(even_lanes(a, b), odd_lanes(a, b), out + x / 2, s.out_term);
+      continue;
+    }
+    const Vec<float> c = load_columns<Step>(second, x, s.column_step, lo, hi_second);
+    range.add(c);
+    store_terms<Terms>(a, c, out + x, s.out_term);
+    if (x + lanes >= s.columns) break;
+    const Vec<float> d = load_columns<Step>(second, x + lanes, s.column_step, lo, hi_second);
+    range.add(d);
+    store_terms<Terms>(b, d, out + x + lanes, s.out_term);
+  }
+}
+
+template <int Terms, int Step>
 ValueRange split_rows_of(const SplitRowsArgs& s) {
   constexpr int lanes = Vec<float>::lanes;
-  const int64_t ahead = s.column < 0 ? (-s.column + s.column_step - 1) / s.column_step : 0;
+  const int64_t lo = s.column < 0 ? (-s.column + s.column_step - 1) / s.column_step : 0;
   const int64_t inside =
       s.column < s.width ? (s.width - s.column + s.column_step - 1) / s.column_step : 0;
   const int64_t hi = inside < s.columns ? inside : s.columns;
   RangeOf range;
   uint32_t* out = s.out;
-  for (int64_t r = 0; r < s.rows; ++r, out += s.columns) {
+  for (int64_t r = 0; r < s.rows; ++r, out += s.along ? s.columns / 2 : s.columns) {
     const int64_t y = s.row + r * s.row_step;
-    const bool reached = y >= 0 && y < s.height && ahead < hi;
+    const bool reached = y >= 0 && y < s.height && lo < hi;
     const ptrdiff_t at = y * s.width + s.column;
     const float* first = reached && s.first ? s.first + at : nullptr;
     const float* second = reached && s.second ? s.second + at : nullptr;
-    for (int64_t x = 0; x < s.columns; x += lanes) {
-      const Vec<float> low = load_columns(first, x, s.column_step, ahead, hi);
-      const Vec<float> high = load_columns(second, x, s.column_step, ahead, hi);
-      range.add(low);
-      range.add(high);
-      store_terms<Terms>(low, high, out + x, s.out_term);
-    }
+    split_row<Terms, Step>(s, first, second, lo, hi, out, range);
   }
   for (int64_t x = 0; x < s.tail; x += lanes)
     store_terms<Terms>(Vec<float>::zero(), Vec<float>::zero(), out + x, s.out_term);
   return {range.least_bits(), range.most_bits()};
 }
 
+template <int Terms>
+ValueRange split_rows_by(const SplitRowsArgs& s) {
+  if (s.column_step == 1) return split_rows_of<Terms, 1>(s);
+  return s.column_step == 2 ? split_rows_of<Terms, 2>(s) : split_rows_of<Terms, 0>(s);
+}
+
 // In order: a row may be written past its end, over the start of the next.
 inline ValueRange split_rows(const SplitRowsArgs& s) {
-  if (s.terms == 1) return split_rows_of<1>(s);
-  return s.terms == 2 ? split_rows_of<2>(s) : split_rows_of<3>(s);
+  if (s.terms == 1) return split_rows_by<1>(s);
+  return s.terms == 2 ? split_rows_by<2>(s) : split_rows_by<3>(s);
 }
 
 template <int Terms>

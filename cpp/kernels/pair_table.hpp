@@ -21,14 +21,16 @@ struct ValueRange {
   uint32_t most;
 };
 
-// The rows of two channels side by side as words (low half: first), with a zero border. Element
-// (i, j) is row + i * row_step, column + j * column_step of the planes.
+// Rows of numbers in words (low half: first), with a zero border. Element (i, j) is row + i *
+// row_step, column + j * column_step of a plane. Across: word j of a row holds element j of two
+// planes. Along: it holds the elements 2 j and 2 j + 1 of `first`, and `columns` is even.
 struct SplitRowsArgs {
   const float *first, *second;  // planes, or null: zeros
-  int64_t height, width;        // of a plane
+  bool along;
+  int64_t height, width;  // of a plane
   int64_t row, row_step, rows;
   int64_t column, column_step, columns;
-  int64_t tail;  // zeros after the last row; a vector more may be written
+  int64_t tail;  // zero words after the last row; a vector more may be written
   uint32_t* out;
   ptrdiff_t out_term;  // from one term to the next
   int terms;
@@ -45,11 +47,11 @@ struct SplitRunsArgs {
 };
 
 // c[i][j] (+)= sum over steps and their pairs of left * right, on the kept products of the terms.
-// Left: [block of 16 rows][term][step][row][pair]. Right: pair q of a step lies at
-// b + b_steps[step] + q * b_pair + j.
+// Left, in halves of words at any of them: a + i * a_row + step * a_step + 2 * pair for row i < 16,
+// the next 16 rows from a + a_block. Right: b + b_steps[step] + pair * b_pair + j.
 struct PairTileArgs {
-  const uint32_t* a;
-  ptrdiff_t a_block, a_term;
+  const uint16_t* a;
+  ptrdiff_t a_row, a_step, a_block, a_term;
   const uint32_t* b;
   const ptrdiff_t* b_steps;
   ptrdiff_t b_pair, b_term;

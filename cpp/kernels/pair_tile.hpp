@@ -20,15 +20,17 @@ void pair_tile(const PairTileArgs& t) {
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) acc[i][j] = Vec<float>::zero();
   for (int kind = kinds - t.products; kind < kinds; ++kind) {
-    const uint32_t* a = t.a + order[kind].a * t.a_term;
+    const uint16_t* a[R];
+    for (int i = 0; i < R; ++i) a[i] = t.a + order[kind].a * t.a_term + i * t.a_row;
     const uint32_t* const plane = t.b + order[kind].b * t.b_term;
-    for (int64_t s = 0; s < t.steps; ++s, a += pair_block) {
+    for (int64_t s = 0; s < t.steps; ++s) {
       const uint32_t* b = plane + t.b_steps[s];
-      for (int q = 0; q < t.pairs; ++q, b += t.b_pair) {
+      const ptrdiff_t first = s * t.a_step, end = first + 2 * t.pairs;
+      for (ptrdiff_t at = first; at < end; at += 2, b += t.b_pair) {
         Pairs column[V];
         for (int j = 0; j < V; ++j) column[j] = Pairs::load(b + j * lanes);
         for (int i = 0; i < R; ++i) {
-          const Pairs row = Pairs::set(a[i * pair_steps + q]);
+          const Pairs row = Pairs::set(a[i] + at);
           for (int j = 0; j < V; ++j) acc[i][j] = dot(row, column[j], acc[i][j]);
         }
       }
