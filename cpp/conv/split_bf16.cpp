@@ -179,12 +179,13 @@ const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {
     pack_split(plan, args.other, shared);
     return static_cast<const uint32_t*>(shared);
   }
-  // Which taps a phase has depends on all of these.
   const ConvProblem& p = plan.problem;
   std::vector<int64_t> key{static_cast<int64_t>(plan.direction), plan.split->products, p.groups,
-                           p.c};
-  for (const int64_t* sizes : {p.kernel, p.stride, p.dilation, p.pad_lo, p.input})
-    key.insert(key.end(), sizes + 1, sizes + 3);
+                           p.c, p.kernel[1], p.kernel[2]};
+  // Which taps a phase of a data gradient has depends on these.
+  for (int i = 1; i < 3 && plan.direction == Direction::input; ++i)
+    key.insert(key.end(), {std::min(p.stride[i], p.input[i]), p.stride[i], p.dilation[i],
+                           p.pad_lo[i]});
   const auto make = [&](void* out) { pack_split(plan, args.packed->data(), out); };
   return static_cast<const uint32_t*>(args.packed->pack_for(std::move(key), bytes, make));
 }
@@ -218,8 +219,8 @@ void plan_products(ConvPlan& plan) {
 
 // Matrix units: start values, not yet measured on one; half a million products an image pay for the
 // splitting. Vectors have twice the products a second of float32, so that only one product a number
-// pays, and not where packing the weights takes longer than using them: small maps, and 1x1 filters
-// with few rows (layers of benchmarks/, Zen 5, November 2026).
+// pays, and not where splitting takes as long as the products: weights for small maps, images for
+// 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -231,7 +232,8 @@ bool prefers(const ConvPlan& plan) {
     const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
-  return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3);
+  return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
+         (!forward || p.stride[2] <= 2);
 }
 
 }  // namespace

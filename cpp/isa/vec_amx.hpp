@@ -11,10 +11,19 @@ struct TileShapes {
   uint8_t rows[16];
 };
 
-inline void configure_tiles(const TileShapes& shapes) { _tile_loadconfig(&shapes); }
+// GCC's tile loads do not say that they read memory: what was stored to it must be there before.
+inline void settle_memory(const void* p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
+inline void configure_tiles(const TileShapes& shapes) {
+  settle_memory(&shapes);
+  _tile_loadconfig(&shapes);
+}
 inline void release_tiles() { _tile_release(); }
 
-inline void zero_sums() {
+// At the start of every product.
+inline void zero_sums(const void* rows, const void* columns) {
+  settle_memory(rows);
+  settle_memory(columns);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);

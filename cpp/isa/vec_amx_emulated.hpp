@@ -22,7 +22,7 @@ inline void configure_tiles(const TileShapes& shapes) {
 }
 inline void release_tiles() { tile_state = {}; }
 
-inline void zero_sums() {
+inline void zero_sums(const void*, const void*) {
   for (int t = 0; t < 4; ++t) memset(tile_state.words[t], 0, sizeof tile_state.words[t]);
 }
 

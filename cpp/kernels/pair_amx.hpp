@@ -96,7 +96,7 @@ inline void finish_tiles(const PairTileArgs& t, const float* sums) {
 
 inline void amx_product(const PairTileArgs& t) {
   AmxOperands o{t.a, t.b, t.a_row, t.a_block, t.b_pair, t.rows > 16, t.columns > 16};
-  zero_sums();
+  zero_sums(t.a, t.b);
   for (int64_t s = 0; s < t.steps; ++s) {
     o.rows = t.a + s * t.a_step;
     o.columns = t.b + t.b_steps[s];
