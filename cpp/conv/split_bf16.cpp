@@ -220,12 +220,14 @@ void plan_products(ConvPlan& plan) {
 // Matrix units: start values, not yet measured on one; half a million products an image pay for the
 // splitting. Vectors have twice the products a second of float32, so that only one product a number
 // pays, and not where splitting takes as long as the products: weights for small maps, images for
-// 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
+// 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November
+// 2026).
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
-  const int64_t rows = (forward ? p.k : p.c) / p.groups, channels = (forward ? p.c : p.k) / p.groups;
+  const int64_t rows = (forward ? p.k : p.c) / p.groups;
+  const int64_t channels = (forward ? p.c : p.k) / p.groups;
   const int64_t area = pixels(forward ? p.output : p.input), taps = taps_of(p);
   if (plan.isa->pairs.tiles) {
     const int64_t least = taps == 1 ? 64 : 16;

@@ -23,6 +23,7 @@ class RowPacker {
 
   ValueRange pack_block(int64_t group, int64_t block) const {
     const int64_t count = std::min<int64_t>(pair_rows, s_.rows - block * pair_rows);
+    if (plan_.direction == Direction::forward && taps_ > 1) return pack_filters(group, block);
     // Rows of a data gradient are neighbours in memory: turned all at once.
     const int64_t together = plan_.direction == Direction::forward ? 1 : count;
     const int64_t elements = std::max<int64_t>(1, together * taps_ * width_);
@@ -62,6 +63,30 @@ class RowPacker {
   uint32_t* place(const SplitPhase& phase, int64_t group, int64_t block, int64_t row) const {
     return out_ + group * s_.group_words + phase.packed_at +
            block * s_.terms * steps(phase) * pair_block + row * pair_steps;
+  }
+
+  // Filters as they lie, sixteen side by side so that blocks are written from end to end: a forward
+  // pass has one phase, with all taps in order.
+  ValueRange pack_filters(int64_t group, int64_t block) const {
+    const SplitPhase& phase = s_.phases[0];
+    const int64_t count = std::min<int64_t>(pair_rows, s_.rows - block * pair_rows);
+    const float* filter = weight_ + (group * s_.rows + block * pair_rows) * filter_size();
+    SplitFilterArgs a{};
+    a.taps = taps_;
+    a.pairs = s_.pairs;
+    a.out_step = pair_block;
+    a.out_term = steps(phase) * pair_block;
+    a.terms = s_.terms;
+    ValueRange range = no_values;
+    for (int64_t g = 0; g < s_.groups; ++g)
+      for (int64_t row = 0; row < count; ++row) {
+        a.in = filter + row * filter_size() + g * 2 * s_.pairs * taps_;
+        a.channels = s_.channels - g * 2 * s_.pairs;
+        a.out = place(phase, group, block, row) + g * taps_ * pair_block;
+        range = joined(range, plan_.isa->pairs.split_filter(a));
+      }
+    for (int64_t row = count; row < pair_rows; ++row) clear_row(phase, group, block, row);
+    return range;
   }
 
   ValueRange pack_row(const SplitPhase& phase, const float* turned, int64_t group, int64_t block,

@@ -16,6 +16,7 @@ struct Pairs {
     memcpy(&word, p, sizeof word);
     return {_mm512_set1_epi32(word)};
   }
+  Vec<float> as_floats() const { return {_mm512_castsi512_ps(v)}; }
   void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
 };
 

@@ -1,7 +1,8 @@
 // Split products in AMX tiles: 2 x 2 tiles of sums, 32 rows times 32 columns, over all steps.
 //
 // A step is one tile of rows (pair after pair in memory) times one of columns (a pair a row): both
-// lie in memory as the unit wants them, and a filter tap is a shift of one of them. The kinds of products follow each other so that only one side is loaded anew.
+// lie in memory as the unit wants them, and a filter tap is a shift of one of them. The kinds of
+// products follow each other so that only one side is loaded anew.
 #pragma once
 #include "kernels/pair_table.hpp"
 #include "kernels/tile.hpp"

@@ -121,4 +121,47 @@ inline ValueRange split_runs(const SplitRunsArgs& s) {
   return s.terms == 2 ? split_runs_of<2>(s) : split_runs_of<3>(s);
 }
 
+// Up to 16 taps of 16 pairs: a vector holds a pair's taps, and the words are turned as floats are.
+template <int Terms>
+void split_taps(const SplitFilterArgs& s, int64_t tap, uint32_t* out, RangeOf& range) {
+  constexpr int lanes = Vec<float>::lanes;
+  const int count = s.taps - tap < lanes ? static_cast<int>(s.taps - tap) : lanes;
+  Vec<float> low[lanes], high[lanes], words[lanes];
+  for (int q = 0; q < lanes; ++q) {
+    const int64_t channel = 2 * q;
+    const float* in = s.in + channel * s.taps + tap;
+    const bool used = q < s.pairs && channel < s.channels;
+    low[q] = used ? Vec<float>::load_n(in, count) : Vec<float>::zero();
+    high[q] = used && channel + 1 < s.channels ? Vec<float>::load_n(in + s.taps, count)
+                                               : Vec<float>::zero();
+    range.add(low[q]);
+    range.add(high[q]);
+  }
+  for (int term = 0; term < Terms; ++term, out += s.out_term) {
+    for (int q = 0; q < lanes; ++q) {
+      const Pairs rounded = round_to_pairs(low[q], high[q]);
+      words[q] = rounded.as_floats();
+      if (term + 1 < Terms) {
+        low[q] = rest_of_low(low[q], rounded);
+        high[q] = rest_of_high(high[q], rounded);
+      }
+    }
+    transpose(words);
+    for (int t = 0; t < count; ++t) words[t].store(reinterpret_cast<float*>(out + t * s.out_step));
+  }
+}
+
+template <int Terms>
+ValueRange split_filter_of(const SplitFilterArgs& s) {
+  RangeOf range;
+  for (int64_t tap = 0; tap < s.taps; tap += Vec<float>::lanes)
+    split_taps<Terms>(s, tap, s.out + tap * s.out_step, range);
+  return {range.least_bits(), range.most_bits()};
+}
+
+inline ValueRange split_filter(const SplitFilterArgs& s) {
+  if (s.terms == 1) return split_filter_of<1>(s);
+  return s.terms == 2 ? split_filter_of<2>(s) : split_filter_of<3>(s);
+}
+
 }  // namespace

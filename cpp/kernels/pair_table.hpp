@@ -46,6 +46,15 @@ struct SplitRunsArgs {
   int terms;
 };
 
+// Channels of a filter, [channel][tap], to words [tap][pair]; channels past the last are zeros.
+struct SplitFilterArgs {
+  const float* in;
+  int64_t channels, taps, pairs;
+  uint32_t* out;  // 16 words are written per tap
+  ptrdiff_t out_step, out_term;
+  int terms;
+};
+
 // c[i][j] (+)= sum over steps and their pairs of left * right, on the kept products of the terms.
 // Left, in halves of words at any of them: a + i * a_row + step * a_step + 2 * pair for row i < 16,
 // the next 16 rows from a + a_block. Right: b + b_steps[step] + pair * b_pair + j.
@@ -74,5 +83,6 @@ struct PairKernels {
   void (*tile)(const PairTileArgs&);
   ValueRange (*split_rows)(const SplitRowsArgs&);
   ValueRange (*split_runs)(const SplitRunsArgs&);
+  ValueRange (*split_filter)(const SplitFilterArgs&);
   bool (*works)();  // a small product against plain arithmetic
 };
