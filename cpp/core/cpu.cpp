@@ -119,32 +119,35 @@ KernelTable extended(const KernelTable& base, const PairKernels& pairs) {
   return table;
 }
 
+// In order of preference, made by the build from its list of instruction sets. On first use: tables
+// of other files are not read while the library is loaded.
+const std::vector<const KernelTable*>& built() {
 #define PYCONV_ISA(name)
 #define PYCONV_EXTENSION(name, base) \
-  const KernelTable kernels_##name = extended(kernels_##base, pairs_##name);
+  static const KernelTable kernels_##name = extended(kernels_##base, pairs_##name);
 #include "isa_list.inc"
 #undef PYCONV_ISA
 #undef PYCONV_EXTENSION
-
-// In order of preference, made by the build from its list of instruction sets.
-const KernelTable* const built[] = {
 #define PYCONV_ISA(name) &kernels_##name,
 #define PYCONV_EXTENSION(name, base) &kernels_##name,
+  static const std::vector<const KernelTable*> list{
 #include "isa_list.inc"
+  };
 #undef PYCONV_ISA
 #undef PYCONV_EXTENSION
-};
+  return list;
+}
 
 // Whether the processor has what the table needs and gets its products right: asked once.
 bool works(const KernelTable& table) {
   static const std::vector<bool> tried = [] {
     std::vector<bool> list;
-    for (const KernelTable* t : built)
+    for (const KernelTable* t : built())
       list.push_back((t->needs & ~cpu_features()) == 0 && (!t->pairs.works || t->pairs.works()));
     return list;
   }();
-  for (std::size_t i = 0; i < std::size(built); ++i)
-    if (built[i] == &table) return tried[i];
+  for (std::size_t i = 0; i < built().size(); ++i)
+    if (built()[i] == &table) return tried[i];
   return false;
 }
 
@@ -152,8 +155,8 @@ bool works(const KernelTable& table) {
 std::size_t first_allowed() {
   const char* cap = std::getenv("PYCONV_ISA");
   if (cap)
-    for (std::size_t i = 0; i < std::size(built); ++i)
-      if (std::strcmp(built[i]->isa, cap) == 0) return i;
+    for (std::size_t i = 0; i < built().size(); ++i)
+      if (std::strcmp(built()[i]->isa, cap) == 0) return i;
   return 0;
 }
 
@@ -174,7 +177,7 @@ std::string cpu_name() { return brand(); }
 std::string amx_status() {
   cpu_features();
   if (amx_refusal()) return std::string("not used: ") + amx_refusal();
-  for (const KernelTable* table : built)
+  for (const KernelTable* table : built())
     if (table->needs & needs_amx)
       return works(*table) ? "usable" : "not used: a small product came out wrong";
   return "not used: the compiler of this build has no AMX";
@@ -182,14 +185,14 @@ std::string amx_status() {
 
 std::vector<const KernelTable*> usable_isas() {
   std::vector<const KernelTable*> list;
-  for (std::size_t i = first_allowed(); i < std::size(built); ++i)
-    if (works(*built[i])) list.push_back(built[i]);
+  for (std::size_t i = first_allowed(); i < built().size(); ++i)
+    if (works(*built()[i])) list.push_back(built()[i]);
   return list;
 }
 
 std::vector<std::string> built_isas() {
   std::vector<std::string> names;
-  for (const KernelTable* table : built) names.emplace_back(table->isa);
+  for (const KernelTable* table : built()) names.emplace_back(table->isa);
   return names;
 }
 
