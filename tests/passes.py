@@ -14,12 +14,15 @@ import pyconv
 from pyconv import reference
 from pyconv.cases import Case
 from pyconv.rounding import largest_sum, rounding
-from tolerances import sum_bound
+from tolerances import split_bound, sum_bound
 
 Array = npt.NDArray[Any]
 
 DTYPES = (np.float32, np.float64)
 DIRECTIONS = ("forward", "input", "weight")
+
+#: Instruction sets with products of bfloat16 pairs.
+PAIR_ISAS = ("amx", "avx512_bf16", "amx_emulated")
 
 
 class Data(NamedTuple):
@@ -110,7 +113,8 @@ def bound(
     magnitude = _magnitude(case, direction, dtype, integers)
     if promise.normwise:
         magnitude = magnitude + _largest(case, direction, dtype, integers)
-    return sum_bound(terms(case, direction), dtype, magnitude, promise.gain)
+    of_the_sum = sum_bound(terms(case, direction), dtype, magnitude, promise.gain)
+    return of_the_sum + split_bound(algorithm, magnitude)
 
 
 def is_exact(direction: str, algorithm: str) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -75,7 +76,12 @@ def _include_rule(folder: str) -> tuple[str, ...]:
     """Return what the files of a folder may include, besides the standard library."""
     drivers = ("core/", "kernels/table.hpp", "isa_list.inc")
     return {
-        "isa": ("kernels/make_table.hpp", "isa/vec_@PYCONV_ISA_NAME@.hpp", "isa/scalar.hpp"),
+        "isa": (
+            "kernels/make_table.hpp",
+            "kernels/make_@PYCONV_PRODUCTS@.hpp",
+            "isa/vec_",
+            "isa/scalar.hpp",
+        ),
         "kernels": ("kernels/", "core/problem.hpp"),
         "core": drivers,
         "pool": (*drivers, "pool/"),
@@ -91,7 +97,7 @@ def test_includes_follow_the_layers() -> None:
         f"{_name(path)}: {name}"
         for path in _files("cpp", suffixes=(".hpp", ".cpp", ".in"))
         for name in _includes(path)
-        if ("/" in name or name.endswith(".inc")) and not name.startswith("pybind11/")
+        if ("/" in name or name.endswith(".inc")) and not name.startswith(("pybind11/", "sys/"))
         if not name.startswith(_include_rule(path.relative_to(CPP).parts[0]))
     ]
     assert not bad
@@ -115,16 +121,35 @@ def test_kernels_include_c_headers_only() -> None:
 _RUNTIME = {"memcpy", "memset", "memmove", "__stack_chk_fail"}
 
 
-def _units() -> dict[str, tuple[str, list[str]]]:
-    """Return the needs and the flags of each unit that CMakeLists.txt makes with GCC or Clang."""
+class _Unit(NamedTuple):
+    template: str
+    symbol: str
+    needs: str
+    products: str
+    flags: list[str]
+
+
+def _flags(text: str) -> list[str]:
+    return [flag for flag in text.split() if flag.startswith("-")]
+
+
+def _units() -> dict[str, _Unit]:
+    """Return the units that CMakeLists.txt makes with GCC or Clang."""
     text = (ROOT / "CMakeLists.txt").read_text()
     calls = re.findall(r"^\s*pyconv_add_isa\((\w+) (\w+)\s*([^)]*)\)", text, re.MULTILINE)
-    assert {name for name, _, _ in calls} >= {"avx512", "avx2", "neon", "generic"}
-    return {
-        name: (needs, [flag for flag in flags.split() if flag.startswith("-")])
+    units = {
+        name: _Unit("unit", "kernels", needs, "", _flags(flags))
         for name, needs, flags in calls
         if not flags.startswith("/")
     }
+    assert set(units) >= {"avx512", "avx2", "neon", "generic"}
+    calls = re.findall(r"^\s*pyconv_add_extension\((\w+) (\w+) (\w+) (\w+)([^)]*)\)", text, re.M)
+    assert {call[0] for call in calls} >= {"amx", "avx512_bf16"}
+    for name, base, needs, products, flags in calls:
+        if name != "amx_emulated":  # for tests only
+            every = [*units[base].flags, *_flags(flags)]
+            units[name] = _Unit("extension", "pairs", needs, products, every)
+    return units
 
 
 def _compiler(isa: str) -> str:
@@ -139,13 +164,24 @@ def _compiler(isa: str) -> str:
 def _symbols(isa: str, folder: Path) -> list[tuple[str, str]]:
     """Compile a unit and return the type and the name of each of its external symbols."""
     compiler = _compiler(isa)
-    needs, flags = _units()[isa]
-    source = (CPP / "isa" / "unit.cpp.in").read_text()
+    made_from = _units()[isa]
+    source = (CPP / "isa" / f"{made_from.template}.cpp.in").read_text()
     unit, made = folder / f"isa_{isa}.cpp", folder / f"isa_{isa}.o"
-    source = source.replace("@PYCONV_ISA_NAME@", isa).replace("@PYCONV_ISA_NEEDS@", needs)
+    source = source.replace("@PYCONV_ISA_NAME@", isa).replace("@PYCONV_ISA_NEEDS@", made_from.needs)
+    source = source.replace("@PYCONV_PRODUCTS@", made_from.products)
     unit.write_text(source)
     options = ["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-w"]
-    command = [compiler, *options, *flags, "-I", str(CPP), "-c", str(unit), "-o", str(made)]
+    command = [
+        compiler,
+        *options,
+        *made_from.flags,
+        "-I",
+        str(CPP),
+        "-c",
+        str(unit),
+        "-o",
+        str(made),
+    ]
     subprocess.run(command, check=True, timeout=120)
     listed = subprocess.run(
         ["nm", "--extern-only", "--format=posix", str(made)],
@@ -159,7 +195,7 @@ def test_a_unit_exports_its_table_and_nothing_else(isa: str, tmp_path: Path) -> 
     """What a unit shared with others by name might run on a processor that cannot."""
     symbols = _symbols(isa, tmp_path)
     defined = [(kind, name) for kind, name in symbols if kind != "U"]
-    assert [name for _, name in defined] == [f"kernels_{isa}"]
+    assert [name for _, name in defined] == [f"{_units()[isa].symbol}_{isa}"]
     assert defined[0][0] in "DR", "the table is data, set at compile time"
     assert {name for kind, name in symbols if kind == "U"} <= _RUNTIME
 

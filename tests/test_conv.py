@@ -13,6 +13,7 @@ from guarded import Guard
 from passes import (
     DIRECTIONS,
     DTYPES,
+    PAIR_ISAS,
     Data,
     bound,
     by_torch,
@@ -118,8 +119,10 @@ def test_no_algorithm_and_no_case_is_left_out(direction: str, isa: str) -> None:
             runs.update(names)
             empty = 0 in result_shape(case, direction) or 0 in case.output
             assert len(names) >= 2 or empty, f"{case!r}: only {names}"
+        pairs = dtype is np.float32 and isa in PAIR_ISAS
         for name in pyconv.config.algorithms(direction):
-            assert runs[name] >= 10, f"{name} {direction} ran only {runs[name]} cases"
+            least = 10 if pairs or not name.startswith("bf16") else 0
+            assert runs[name] >= least, f"{name} {direction} ran only {runs[name]} cases"
 
 
 @every_direction

@@ -122,8 +122,8 @@ def test_the_choice_is_the_first_that_neither_refuses_nor_yields(
     assert (*asked, chosen.algorithm) == names[: len(asked) + 1]
     able = willing(case, direction, np.float32)
     for name, reason in chosen.refusals:
-        told = "a later algorithm is expected to be faster" in reason or "precision" in reason
-        assert told == (name in able)
+        passed_over = ("a later algorithm is expected to be faster", "its rounding needs precision")
+        assert any(text in reason for text in passed_over) == (name in able)
 
 
 @every_direction

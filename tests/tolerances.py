@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyconv.cli.verify import LEFT_OUT
+
 Array = npt.NDArray[Any]
 
 #: Roundings beyond those of the products and sums: bias, final rounding, joining partial sums.
@@ -25,6 +27,11 @@ def sum_bound(terms: int, dtype: npt.DTypeLike, magnitude: Array, gain: float = 
     reference = np.finfo(np.float64).eps
     relative = (terms + EXTRA_ROUNDINGS) * (gain * float(info.eps) + float(reference))
     return relative * magnitude.astype(np.float64) + terms * float(info.tiny)
+
+
+def split_bound(algorithm: str, magnitude: Array) -> Array:
+    """Return the error besides that of the sum; zero for an algorithm that does not split."""
+    return LEFT_OUT.get(algorithm, 0.0) * magnitude.astype(np.float64)
 
 
 def assert_within(actual: Array, expected: Array, bound: Array) -> None:

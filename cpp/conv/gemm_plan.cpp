@@ -49,18 +49,6 @@ ConvPhase make_phase(const ConvPlan& plan, const int64_t (&origin)[3]) {
   return phase;
 }
 
-void make_phases(ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
-  int64_t end[3], o[3];
-  // What a filter of one tap does not reach is written with what it does.
-  const bool one = forward || reads_image_in_place(plan);
-  for (int i = 0; i < 3; ++i) end[i] = one ? 1 : std::min(p.stride[i], p.input[i]);
-  for (o[0] = 0; o[0] < end[0]; ++o[0])
-    for (o[1] = 0; o[1] < end[1]; ++o[1])
-      for (o[2] = 0; o[2] < end[2]; ++o[2]) plan.phases.push_back(make_phase(plan, o));
-}
-
 // Depth: a panel fills most of a 48 KB first-level cache; a band, whole channels of it.
 template <class T>
 void choose_depth(ConvPlan& plan) {
@@ -155,6 +143,18 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 }  // namespace
+
+void make_phases(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  int64_t end[3], o[3];
+  // What a filter of one tap does not reach is written with what it does.
+  const bool one = forward || reads_image_in_place(plan);
+  for (int i = 0; i < 3; ++i) end[i] = one ? 1 : std::min(p.stride[i], p.input[i]);
+  for (o[0] = 0; o[0] < end[0]; ++o[0])
+    for (o[1] = 0; o[1] < end[1]; ++o[1])
+      for (o[2] = 0; o[2] < end[2]; ++o[2]) plan.phases.push_back(make_phase(plan, o));
+}
 
 void plan_gemm(ConvPlan& plan) {
   make_phases(plan);

@@ -57,6 +57,9 @@ struct TaskMemory {
   }
 };
 
+// The phases of a plan: one forward, one per residue modulo stride of a data gradient.
+void make_phases(ConvPlan& plan);
+
 // Fills in the phases, blocks, tasks and bytes of a plan whose algorithm is chosen.
 void plan_gemm(ConvPlan& plan);
 

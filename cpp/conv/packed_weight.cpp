@@ -28,14 +28,23 @@ const void* PackedWeight::find(const Pack* head, const Key& key) {
 }
 
 const void* PackedWeight::pack_for(const ConvPlan& plan) const {
-  const Key key{plan.algorithm, plan.isa, plan.problem.groups, plan.problem.c};
+  // An algorithm belongs to one direction.
+  std::vector<int64_t> key{reinterpret_cast<intptr_t>(plan.algorithm),
+                           reinterpret_cast<intptr_t>(plan.isa), plan.problem.groups,
+                           plan.problem.c};
+  const std::size_t bytes =
+      static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
+  return pack_for(std::move(key), bytes,
+                  [&](void* out) { plan.algorithm->pack(plan, data_, out); });
+}
+
+const void* PackedWeight::pack_for(std::vector<int64_t> key, std::size_t bytes,
+                                   const std::function<void(void*)>& make) const {
   Pack* head = packs_.load(std::memory_order_acquire);
   if (const void* found = find(head, key)) return found;
   auto made = std::make_unique<Pack>();
-  const std::size_t bytes =
-      static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
-  plan.algorithm->pack(plan, data_, made->data.reserve(bytes + 1));
-  made->key = key;
+  make(made->data.reserve(bytes + 1));
+  made->key = std::move(key);
   do {
     if (const void* found = find(head, made->key)) return found;
     made->next = head;

@@ -1,7 +1,8 @@
 // A weight with its packed forms: packing happens once per plan and lasts as long as the object.
 #pragma once
 #include <atomic>
-#include <tuple>
+#include <functional>
+#include <vector>
 
 #include "conv/plan.hpp"
 #include "core/scratch.hpp"
@@ -23,10 +24,12 @@ class PackedWeight {
   // The pack for this plan, made on first use; safe from several threads at once. No lock is held
   // meanwhile, which a forked child would inherit: two threads may both pack, and one pack is kept.
   const void* pack_for(const ConvPlan& plan) const;
+  // The same for any form: `make` fills the bytes given.
+  const void* pack_for(std::vector<int64_t> key, std::size_t bytes,
+                       const std::function<void(void*)>& make) const;
 
  private:
-  // An algorithm belongs to one direction.
-  using Key = std::tuple<const ConvAlgorithm*, const KernelTable*, int64_t, int64_t>;
+  using Key = std::vector<int64_t>;
   struct Pack {
     Key key;
     AlignedBuffer data;

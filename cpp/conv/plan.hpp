@@ -16,6 +16,7 @@ enum class ElementType : int { f32 = 4, f64 = 8 };
 
 class PackedWeight;
 struct ConvPlan;
+struct SplitPlan;  // split_bf16.hpp
 
 // forward: x, w -> y.  input: dy, w -> dx.  weight: x, dy -> dw.
 struct ConvArgs {
@@ -79,6 +80,7 @@ struct ConvPlan {
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
   LeftOperand left;
+  std::shared_ptr<const SplitPlan> split;
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;

@@ -248,7 +248,7 @@ bool prefers(const ConvPlan& plan, int64_t least) {
 bool prefers_2x2(const ConvPlan& plan) {
   return prefers(plan, plan.packed || plan.direction == Direction::forward ? 196 : 784);
 }
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 2500); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, plan.packed ? 784 : 2500); }
 
 }  // namespace
 

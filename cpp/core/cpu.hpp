@@ -8,6 +8,7 @@
 namespace pyconv {
 
 unsigned cpu_features();                         // IsaFeature bits
+std::string amx_status();                        // "usable", or why not
 std::string cpu_name();                          // brand string, or the architecture
 std::vector<const KernelTable*> usable_isas();   // best first, capped by PYCONV_ISA
 std::vector<std::string> built_isas();           // best first

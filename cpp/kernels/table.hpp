@@ -5,8 +5,15 @@
 #include <stdint.h>
 
 #include "core/problem.hpp"
+#include "kernels/pair_table.hpp"
 
-enum IsaFeature : unsigned { needs_nothing = 0, needs_avx2_fma = 1, needs_avx512 = 2 };
+enum IsaFeature : unsigned {
+  needs_nothing = 0,
+  needs_avx2_fma = 1,
+  needs_avx512 = 2,
+  needs_avx512_bf16 = 4,
+  needs_amx = 8
+};
 
 constexpr int max_tile_rows = 8;
 constexpr int max_tile_vectors = 3;
@@ -273,4 +280,5 @@ struct KernelTable {
   unsigned needs;
   Kernels<float> f32;
   Kernels<double> f64;
+  PairKernels pairs;
 };

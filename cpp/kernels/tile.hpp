@@ -46,7 +46,7 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   }
 }
 
-// What is added to the sums, and the clamp.
+// What is added to the sums, the clamp, and the store.
 template <bool masked, class T, int R, int V>
 inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   if (t.accumulate) {
@@ -72,6 +72,27 @@ inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j) acc[i][j] = select(le(acc[i][j], zero), zero, acc[i][j]);
   }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < V; ++j) {
+      T* c = t.c + i * t.c_row + j * Vec<T>::lanes;
+      if (masked && j == V - 1) {
+        acc[i][j].store_n(c, tail);
+      } else {
+        acc[i][j].store(c);
+      }
+    }
+}
+
+// For sums made otherwise.
+template <class T, int R, int V>
+inline void finish_tile(const TileArgs<T>& t, Vec<T> (&acc)[R][V]) {
+  const int tail = t.columns - (V - 1) * Vec<T>::lanes;
+  if (tail == Vec<T>::lanes) {
+    finish<false>(t, tail, acc);
+  } else {
+    finish<true>(t, tail, acc);
+  }
 }
 
 template <bool masked, class T, int R, int V>
@@ -81,16 +102,6 @@ inline void run_tile(const TileArgs<T>& t) {
   Vec<T> acc[R][V] = {};
   multiply<masked>(t, tail, acc);
   finish<masked>(t, tail, acc);
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i)
-    for (int j = 0; j < V; ++j) {
-      T* c = t.c + i * t.c_row + j * lanes;
-      if (masked && j == V - 1) {
-        acc[i][j].store_n(c, tail);
-      } else {
-        acc[i][j].store(c);
-      }
-    }
 }
 
 // Columns past `columns` must be readable in b except in the last vector, which is masked.

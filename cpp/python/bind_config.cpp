@@ -23,7 +23,10 @@ py::dict build_info() {
   py::list features;
   if (pyconv::cpu_features() & needs_avx2_fma) features.append("avx2+fma");
   if (pyconv::cpu_features() & needs_avx512) features.append("avx512f+vl+dq+bw");
+  if (pyconv::cpu_features() & needs_avx512_bf16) features.append("avx512_bf16");
+  if (pyconv::cpu_features() & needs_amx) features.append("amx_bf16");
   info["features"] = features;
+  info["amx"] = pyconv::amx_status();
   info["built_isas"] = pyconv::built_isas();
   return info;
 }

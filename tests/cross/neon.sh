@@ -32,6 +32,16 @@ unit() {
   compile "isa_$name" "$dir/isa_$name.cpp" -O2 "$@"
 }
 
+# extension NAME BASE NEEDS PRODUCTS FLAG ...: as pyconv_add_extension makes it.
+extension() {
+  local name=$1 base=$2 needs=$3 products=$4
+  shift 4
+  echo "PYCONV_EXTENSION($name, $base)" >> "$dir/isa_list.inc"
+  sed "s/@PYCONV_ISA_NAME@/$name/g; s/@PYCONV_ISA_NEEDS@/$needs/g;
+       s/@PYCONV_PRODUCTS@/$products/g" "$cpp/isa/extension.cpp.in" > "$dir/isa_$name.cpp"
+  compile "isa_$name" "$dir/isa_$name.cpp" -O2 "$@"
+}
+
 build() {
   compiler=$1
   dir=$work/$2
@@ -42,8 +52,12 @@ build() {
   if [[ $2 == aarch64 ]]; then
     unit neon needs_nothing
   elif [[ $2 == x86_64 ]]; then
-    unit avx512 needs_avx512 -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma \
-         -Wno-uninitialized -Wno-maybe-uninitialized
+    local avx512=(-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma
+                  -Wno-uninitialized -Wno-maybe-uninitialized)
+    # The tiles of AMX are emulated, so that what feeds them is checked on more processors.
+    extension avx512_bf16 avx512 needs_avx512_bf16 pairs "${avx512[@]}" -mavx512bf16
+    extension amx_emulated avx512 needs_avx512_bf16 tiles "${avx512[@]}" -mavx512bf16
+    unit avx512 needs_avx512 "${avx512[@]}"
     unit avx2 needs_avx2_fma -mavx2 -mfma
   fi
   unit generic needs_nothing

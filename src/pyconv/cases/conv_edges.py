@@ -183,6 +183,9 @@ _BLOCKS = (
     _edge("blocks.1x1", (1, 600, 19, 21), (70, 600, 1, 1)),
     _edge("blocks.1x1.pixels", (2, 6, 61, 67), (7, 6, 1, 1)),
     _edge("blocks.groups", (1, 96, 11, 13), (80, 48, 3, 3), stride=2, padding=1, groups=2),
+    _edge("blocks.long_rows", (1, 3, 3, 2300), (4, 3, 3, 3), padding=1),
+    _edge("blocks.long_rows.s2", (2, 3, 4100), (5, 3, 4), stride=2, padding=3),
+    _edge("blocks.stride2", (1, 70, 33, 35), (40, 70, 3, 3), stride=2, padding=1),
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 

@@ -24,6 +24,10 @@ Array = npt.NDArray[Any]
 # Roundings besides those of the products and sums: bias, division, joining partial sums.
 EXTRA_ROUNDINGS = 4
 
+#: What products of numbers split into bfloat16 leave out, relative to each product: two roundings
+#: to 8 bits; two to 16 and the product of the second terms; products of second and third terms.
+LEFT_OUT = {"bf16x1": 2.0**-7 + 2.0**-16, "bf16x3": 2.0**-15 + 2.0**-22, "bf16x6": 2.0**-23}
+
 #: rows, in_features, out_features: one of each, and sizes around lanes and tiles.
 LINEAR_SIZES = ((1, 1, 1), (3, 17, 5), (1, 300, 33), (33, 48, 65), (64, 400, 120))
 RELU_SIZES = (1, 7, 16, 33, 1000, 4099)
@@ -106,7 +110,8 @@ class Probe(NamedTuple):
             gain = promise.gain
             if promise.normwise:
                 magnitude = magnitude + self.largest
-        bound = gain * (self.terms + EXTRA_ROUNDINGS) * eps * magnitude + float(info.tiny)
+        relative = gain * (self.terms + EXTRA_ROUNDINGS) * eps + LEFT_OUT.get(algorithm or "", 0.0)
+        bound = relative * magnitude + float(info.tiny)
         error = np.abs(result.astype(np.float64) - self.expected)
         return float(np.max(np.where(np.isnan(error), math.inf, error / bound), initial=0.0))
 
