@@ -240,5 +240,6 @@ def config() -> dict[str, Any]:
 def show_config() -> None:
     """Print what :func:`config` returns."""
     for name, value in config().items():
-        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        listed = isinstance(value, (list, tuple))
+        text = (", ".join(map(str, value)) or "none") if listed else value
         print(f"{name:12} {text}")
