@@ -324,6 +324,7 @@ def test_importing_pyconv_loads_nothing_heavy() -> None:
     loaded = set(done.stdout.split())
     assert "pyconv._core" in loaded
     ours = {name.split(".")[1] for name in loaded if name.startswith("pyconv.")}
-    assert ours <= {"_core", "arrays", "config", "grad", "packed", "precision", "shapes"}
+    light = {"_core", "arrays", "config", "environment", "grad", "packed", "precision", "shapes"}
+    assert ours <= light
     others = {name.split(".")[0] for name in loaded} - {"pyconv"}
     assert others <= set(sys.stdlib_module_names) | {"numpy"}, "a dependency nobody declared"

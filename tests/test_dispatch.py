@@ -17,6 +17,7 @@ from passes import DIRECTIONS, DTYPES, Data, make, run, willing
 from pyconv import _core, arrays, cases, config
 from pyconv.arrays import plans
 from pyconv.cases import Case
+from pyconv.environment import isa_problem
 
 SMOKE = cases.conv("smoke")
 LAYER = Case("layer", "conv2d", (1, 64, 56, 56), (64, 64, 3, 3), {"padding": 1})
@@ -87,6 +88,36 @@ def test_the_environment_caps_the_instruction_set(cap: str) -> None:
         "print(*pyconv.config.isas(), pyconv.explain(x, x).isa, pyconv.config.isa())"
     )
     assert _in_process(code, PYCONV_ISA=cap).split() == [*expected, expected[0], expected[0]]
+
+
+def test_a_cap_that_is_not_obeyed_is_reported_once() -> None:
+    code = (
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    import pyconv, pyconv.functional\n"
+        "[warning] = caught\n"
+        "assert warning.category is RuntimeWarning\n"
+        "assert pyconv.config.config()['ignored'] == (str(warning.message),)\n"
+        "print(warning.message)"
+    )
+    best = config.isas()[0] if "PYCONV_ISA" not in os.environ else ""
+    text = _in_process(code, PYCONV_ISA="sse9")
+    assert "PYCONV_ISA" in text
+    assert "'sse9'" in text
+    assert f"using {best}" in text
+    for name in ("", "generic"):
+        code = "import pyconv; print(pyconv.config.config()['ignored'])"
+        assert _in_process(code, PYCONV_ISA=name, PYTHONWARNINGS="error") == "()"
+
+
+def test_why_a_cap_is_not_obeyed() -> None:
+    built, usable = ["avx512", "avx2", "generic"], ["avx2", "generic"]
+    assert isa_problem("", built, usable) is None
+    assert isa_problem("avx2", built, usable) is None
+    above, unknown = isa_problem("avx512", built, usable), isa_problem("mmx", built, usable)
+    assert above == "PYCONV_ISA: this machine cannot run 'avx512'; using avx2"
+    assert unknown == "PYCONV_ISA: expected avx512, avx2, generic, got 'mmx'; using avx2"
 
 
 def test_what_lies_above_the_cap_cannot_be_used() -> None:
@@ -209,18 +240,10 @@ def test_a_plan_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_empty_cache")
 def test_errors_are_not_kept_and_the_same_object_comes_back() -> None:
-    calls: list[int] = []
-
-    def fails_first() -> list[int]:
-        calls.append(1)
-        if len(calls) == 1:
-            raise ValueError("once")
-        return calls
-
-    with pytest.raises(ValueError, match="once"):
-        plans.cached("key", fails_first)
-    assert plans.cached("key", fails_first) is plans.cached("key", fails_first) is calls
-    assert len(calls) == 2
+    entry = object()
+    assert plans.lookup("key") is None
+    plans.keep("key", entry)
+    assert plans.lookup("key") is plans.lookup("key") is entry
     x, w = np.ones((1, 2, 9, 9), np.float32), np.ones((3, 2, 3, 3), np.float32)
     for _ in range(2):
         with pytest.raises(ValueError, match="stride"):
@@ -234,7 +257,7 @@ def test_errors_are_not_kept_and_the_same_object_comes_back() -> None:
 @pytest.mark.usefixtures("_empty_cache")
 def test_the_cache_is_bounded() -> None:
     for i in range(3 * plans._LIMIT):
-        plans.cached(("bound", i), object)
+        plans.keep(("bound", i), object())
         assert len(plans._entries) <= plans._LIMIT
     assert plans._entries
 

@@ -225,12 +225,18 @@ def test_bad_shapes_and_values(function: str, bad: Bad) -> None:
     _refused(function, bad)
 
 
-@pytest.mark.parametrize("function", ["conv2d", "max_pool2d", "avg_pool2d"])
-def test_views_that_no_memory_can_hold(function: str) -> None:
-    """One number seen as 2**60: too much for a copy, which must fail as any allocation does."""
-    huge = np.broadcast_to(np.float32(0), (1, 4, 2**29, 2**29))
-    with pytest.raises((MemoryError, ValueError)):
-        _call(function, {"input": huge})
+@pytest.mark.parametrize("exponent", [20, 29])
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [("conv2d", "input"), ("max_pool2d", "input"), ("avg_pool2d", "input"), ("relu", "input"),
+     ("conv2d_bias", "grad_output"), ("conv2d_weight", "input")],
+)  # fmt: skip
+def test_views_that_no_memory_can_hold(function: str, argument: str, exponent: int) -> None:
+    """One number seen as 2**42 or 2**60: refused before a copy is begun."""
+    huge = np.broadcast_to(np.float32(0), (1, 4, 2**exponent, 2**exponent))
+    expected = rf"{function}\(\): argument '{argument}': expected .*fits in memory.* bytes$"
+    with pytest.raises(ValueError, match=expected):
+        _call(function, {argument: huge})
 
 
 _DTYPES: tuple[Any, ...] = (

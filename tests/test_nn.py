@@ -307,9 +307,12 @@ def test_files_that_are_refused(tmp_path):
     np.savez(path, a=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         pyconv.load(path)
-    for state in ({"a": "text"}, {"a": {"b": 1}}, {1: np.ones(1)}, [1]):
+    odd = ({"a": {"b": object()}}, {"a": {2.5: 1}}, {"a": {"b": np.array("text")}})
+    for state in ({"a": "text"}, {"a": [{"b": "c"}]}, {1: np.ones(1)}, [1], *odd):
         with pytest.raises(TypeError, match="'state_dict'"):
             pyconv.save(state, tmp_path / "other.npz")
+    with pytest.raises(ValueError, match="another key"):
+        pyconv.save({"pyconv.tree": 1}, tmp_path / "other.npz")
     assert not (tmp_path / "other.npz").exists()
 
 

@@ -155,7 +155,7 @@ bool works(const KernelTable& table) {
   return false;
 }
 
-// An unknown or unusable cap is ignored rather than fatal at import; `info` shows the outcome.
+// An unknown or unusable cap is not fatal: the Python package warns of it at import.
 std::size_t first_allowed() {
   const char* cap = std::getenv("PYCONV_ISA");
   if (cap)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pyconv import _core, shapes
 from pyconv.arrays.plans import clear, plan_for
+from pyconv.environment import ignored, isa_problem, report
 from pyconv.packed import PackedWeight
 from pyconv.precision import Precision, get_float32_precision, precision_code
 
@@ -31,6 +32,16 @@ __all__ = [
 ]
 
 ENVIRONMENT = ("PYCONV_ISA", "PYCONV_FLOAT32_PRECISION", "PYCONV_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def _check_environment() -> None:
+    value = os.environ.get("PYCONV_ISA", "")
+    problem = isa_problem(value, _core.build_info()["built_isas"], _core.usable_isas())
+    if problem is not None:
+        report(problem)
+
+
+_check_environment()
 
 
 def get_num_threads() -> int:
@@ -221,6 +232,7 @@ def config() -> dict[str, Any]:
         float32_precision=get_float32_precision(),
         numpy=np.__version__,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        ignored=ignored(),
     )
     return info
 
@@ -228,5 +240,6 @@ def config() -> dict[str, Any]:
 def show_config() -> None:
     """Print what :func:`config` returns."""
     for name, value in config().items():
-        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        listed = isinstance(value, (list, tuple))
+        text = (", ".join(map(str, value)) or "none") if listed else value
         print(f"{name:12} {text}")

@@ -12,11 +12,12 @@ Sums are float32 at every level. float64 is never touched by the policy.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeAlias
+
+from pyconv.environment import report
 
 __all__ = [
     "Precision",
@@ -46,11 +47,7 @@ def _code(name: str, argument: str, value: object) -> int:
 def _from_environment() -> int:
     value = os.environ.get(VARIABLE, "highest")
     if value not in _CODES:
-        warnings.warn(
-            f"{VARIABLE}: expected highest, high or medium, got {value!r}; using highest",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        report(f"{VARIABLE}: expected highest, high or medium, got {value!r}; using highest")
     return _CODES.get(value, 0)
 
 

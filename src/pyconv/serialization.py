@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.nested import TREE, from_arrays, to_arrays
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -22,15 +23,18 @@ __all__ = ["load", "save"]
 
 
 def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write named arrays, such as ``model.state_dict()``, to an .npz file.
+    """Write the state of a model or an optimiser, or a mapping of several, to an .npz file.
 
     The file appears under its name when it is complete; until then it is `path` with ".part"
     behind it.
 
     Parameters
     ----------
-    state_dict : mapping of str to array_like or Tensor
-        Arrays of numbers or booleans; no nested mappings.
+    state_dict : mapping of str to array_like or Tensor, or to mappings
+        Named arrays of numbers or booleans. If any value is a mapping, all may be nested: mappings
+        with strings or ints as keys, lists, tuples, strings, Python numbers, bools and None; then
+        ``load`` gives back the same nesting. A checkpoint is
+        ``{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}``.
     path : path-like
         Taken as it is; the usual ending is ".npz".
 
@@ -38,10 +42,17 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If a key is not a string or a value is not an array of numbers.
+    ValueError
+        If a key is "pyconv.tree", which the file keeps for itself.
     """
     if not isinstance(state_dict, Mapping):
         raise type_error("save", "state_dict", "a mapping", described(state_dict))
-    arrays = {_checked_key(key): _checked_array(key, value) for key, value in state_dict.items()}
+    if any(isinstance(value, Mapping) for value in state_dict.values()):
+        arrays = to_arrays(state_dict)
+    else:
+        arrays = {
+            _checked_key(key): _checked_array(key, value) for key, value in state_dict.items()
+        }
     partial = os.fspath(path) + ".part"
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
@@ -57,6 +68,8 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 def _checked_key(key: Any) -> str:
     if not isinstance(key, str):
         raise type_error("save", "state_dict", "strings as keys", described(key))
+    if key == TREE:
+        raise value_error("save", "state_dict", "another key", repr(key))
     return key
 
 
@@ -68,8 +81,10 @@ def _checked_array(key: str, value: Any) -> Array:
     return array
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read an .npz file into a dictionary of arrays; pickled objects are refused.
+
+    What was saved nested comes back nested.
 
     Parameters
     ----------
@@ -78,8 +93,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
 
     Returns
     -------
-    dict of str to ndarray
-        In the order of the file; ``Module.load_state_dict`` takes it.
+    dict of str to ndarray, or nested as it was saved
+        In the order of the file; ``load_state_dict`` of modules and optimisers takes it.
 
     Raises
     ------
@@ -92,4 +107,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
         with open(path, "rb"):  # a missing file is a FileNotFoundError, not a bad one
             raise value_error("load", "path", "an .npz file", repr(os.fspath(path)))
     with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+        arrays = {key: archive[key] for key in archive.files}
+    if TREE not in arrays:
+        return arrays
+    try:
+        return from_arrays(arrays)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        expected = f"a file whose {TREE} was written by pyconv.save"
+        raise value_error("load", "path", expected, repr(os.fspath(path))) from error

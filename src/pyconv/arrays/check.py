@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import MAX_BYTES
 
 __all__ = ["output", "prepare"]
 
@@ -34,6 +36,8 @@ def prepare(
     ------
     TypeError
         For anything but an array, for masked arrays, and for other dtypes or byte orders.
+    ValueError
+        If the copy would not fit in memory.
     """
     # The common case in few steps: a tiny call has a microsecond for all of Python.
     if type(value) is _ndarray:
@@ -65,7 +69,29 @@ def _prepare(
     plain: npt.NDArray[Any] = np.asarray(value)
     if plain.flags.c_contiguous and plain.flags.aligned:
         return plain
-    return plain.copy(order="C")
+    return _copied(function, argument, plain)
+
+
+def _copied(function: str, argument: str, view: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a contiguous copy; a broadcast view may well be larger than any memory."""
+    try:
+        # Asked first because some systems lend more than they have and stop the process later.
+        if view.nbytes > _memory_bytes():
+            raise MemoryError
+        return view.copy(order="C")
+    except MemoryError:
+        expected = "an array that fits in memory as a contiguous copy"
+        given = f"shape {view.shape} of {view.dtype}, {view.nbytes} bytes"
+        raise value_error(function, argument, expected, given) from None
+
+
+def _memory_bytes() -> int:
+    """Return the size of the machine's memory where the system tells, else no limit."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return MAX_BYTES
+    return pages * size if pages > 0 and size > 0 else MAX_BYTES
 
 
 def _wanted(given: np.dtype[Any]) -> str:

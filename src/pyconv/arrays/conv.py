@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
-from pyconv.arrays.plans import cached, hyper_key, plan_for
+from pyconv.arrays.plans import hyper_key, keep, lookup, plan_for
 from pyconv.packed import PackedWeight
 from pyconv.precision import Precision, precision_code
 
@@ -24,6 +24,7 @@ Array: TypeAlias = "npt.NDArray[Any]"
 Weight: TypeAlias = "npt.NDArray[Any] | PackedWeight"
 Size: TypeAlias = "int | tuple[int, ...]"
 Choice: TypeAlias = "tuple[str | None, Precision | None]"  # algorithm, precision
+_Entry: TypeAlias = "tuple[_core.ConvPlan, tuple[int, ...], int]"
 Padding: TypeAlias = "str | int | tuple[int, ...] | tuple[tuple[int, int], ...]"
 
 
@@ -47,25 +48,35 @@ def _overlap(weight: Any) -> tuple[Array, ...]:
 def _planned(
     make: Any, name: str, direction: str, itemsize: int, choice: Choice, packed: bool,
     sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
-) -> tuple[_core.ConvPlan, tuple[int, ...], int]:  # fmt: skip
+) -> _Entry:  # fmt: skip
     """Return the plan, the shape of the forward output and the number of output channels."""
-    rank = int(name[4])
     algorithm, precision = choice
     code = precision_code(name, precision)
-
-    def new() -> tuple[_core.ConvPlan, tuple[int, ...], int]:
-        problem, unbatched = make(name, rank, *sizes, *hyper)
-        plan = plan_for(name, direction, problem, itemsize, algorithm, code, packed)
-        return plan, shapes.out_shape(problem, unbatched, rank), problem.k
-
     stride, padding, dilation, groups = hyper
-    parts = (hyper_key(stride), hyper_key(padding), hyper_key(dilation))
-    if None in parts or type(groups) is not int or not isinstance(algorithm, (str, type(None))):
-        return new()
-    entry: tuple[_core.ConvPlan, tuple[int, ...], int] = cached(
-        (name, direction, itemsize, algorithm, code, packed, sizes, parts, groups), new
-    )
+    # Of equal numbers not all are welcome: True and 1.0 are not.
+    plain = type(groups) is int and (algorithm is None or type(algorithm) is str)
+    if plain and type(stride) is int and type(padding) is int and type(dilation) is int:
+        parts: tuple[Any, ...] = hyper
+    else:
+        parts = (hyper_key(stride), hyper_key(padding), hyper_key(dilation), groups)
+        if not plain or None in parts:
+            return _new_plan(make, name, direction, itemsize, algorithm, code, packed, sizes, hyper)
+    key = (name, direction, itemsize, algorithm, code, packed, sizes, parts)
+    entry: _Entry | None = lookup(key)
+    if entry is None:
+        entry = _new_plan(make, name, direction, itemsize, algorithm, code, packed, sizes, hyper)
+        keep(key, entry)
     return entry
+
+
+def _new_plan(
+    make: Any, name: str, direction: str, itemsize: int, algorithm: str | None, code: int,
+    packed: bool, sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
+) -> _Entry:  # fmt: skip
+    rank = int(name[4])
+    problem, unbatched = make(name, rank, *sizes, *hyper)
+    plan = plan_for(name, direction, problem, itemsize, algorithm, code, packed)
+    return plan, shapes.out_shape(problem, unbatched, rank), problem.k
 
 
 def _forward(

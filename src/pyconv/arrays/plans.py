@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 from pyconv import _core
 from pyconv.shapes import ConvProblem
 
-__all__ = ["cached", "clear", "hyper_key", "lookup", "plan_for"]
+__all__ = ["clear", "hyper_key", "keep", "lookup", "plan_for"]
 
 _LIMIT = 4096
 _entries: dict[Hashable, Any] = {}
@@ -35,16 +35,11 @@ def hyper_key(value: Any) -> Hashable:
     return None
 
 
-def cached(key: Hashable, make: Callable[[], Any]) -> Any:
-    """Return the entry of `key`, made by `make` on the first call; errors are not kept."""
-    try:
-        return _entries[key]
-    except KeyError:
-        entry = make()
-        if len(_entries) >= _LIMIT:
-            _entries.clear()
-        _entries[key] = entry
-        return entry
+def keep(key: Hashable, entry: Any) -> None:
+    """Keep the entry of `key`, at the cost of all others where they have become too many."""
+    if len(_entries) >= _LIMIT:
+        _entries.clear()
+    _entries[key] = entry
 
 
 def plan_for(

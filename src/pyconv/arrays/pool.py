@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
-from pyconv.arrays.plans import cached, hyper_key, lookup
+from pyconv.arrays.plans import hyper_key, keep, lookup
 
 __all__ = [
     "avg_pool2d",
@@ -77,17 +77,17 @@ def _plan(
         and type(ceil) is bool
     ):
         key: Any = (make, shape, kernel, stride, padding, dilation, ceil)
-        plan: _Plan | None = lookup(key)
-        if plan is not None:
-            return plan
     else:
         step = "kernel" if stride is None else hyper_key(stride)
         keys = (hyper_key(kernel), step, hyper_key(padding), hyper_key(dilation))
         key = (make, shape, *keys, ceil)
         if None in keys or type(ceil) is not bool:
             return _new_plan(make, name, shape, (kernel, stride, padding, dilation, ceil))
-    hyper = (kernel, stride, padding, dilation, ceil)
-    return cast(_Plan, cached(key, lambda: _new_plan(make, name, shape, hyper)))
+    plan: _Plan | None = lookup(key)
+    if plan is None:
+        plan = _new_plan(make, name, shape, (kernel, stride, padding, dilation, ceil))
+        keep(key, plan)
+    return plan
 
 
 def _offsets_dtype(name: str, plan: _Plan) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pyconv import functional
-from pyconv.autograd import Array
+from pyconv.autograd import Array, is_grad_enabled
 from pyconv.nn.checks import float_dtype
 from pyconv.nn.init import reset_layer
 from pyconv.nn.module import Module, Parameter
@@ -65,10 +65,18 @@ class _Conv(Module):
         reset_layer(self.weight, self.bias)
 
     def forward(self, input: Array | Tensor) -> Tensor:
-        result: Tensor = type(self).function(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        weight: Any = self.weight
+        if isinstance(weight, Parameter) and not (weight.requires_grad and is_grad_enabled()):
+            weight = weight.packed or weight
+        result = type(self).function(
+            input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )
-        return result
+        # An array comes of an array and a packed weight without a bias.
+        return result if isinstance(result, Tensor) else Tensor(result)
+
+    def _pack(self) -> None:
+        if isinstance(self.weight, Parameter):
+            self.weight.pack()
 
     def extra_repr(self) -> str:
         text = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from pyconv import rng
+from pyconv.inplace import writable
 from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
 
@@ -23,7 +24,7 @@ def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise value_error("uniform_", "high", "finite numbers, low <= high", f"{low} and {high}")
     values = rng.default_generator().uniform(low, high, tensor.shape)
-    tensor.data[...] = values.astype(tensor.dtype)
+    writable(tensor)[...] = values.astype(tensor.dtype)
     return tensor
 
 

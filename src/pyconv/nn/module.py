@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyconv.autograd import Array
+from pyconv.inplace import writable
+from pyconv.packed import PackedWeight
 from pyconv.shapes import flag, type_error, value_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -34,10 +36,39 @@ class Parameter(Tensor):
         False for a frozen parameter.
     """
 
-    __slots__ = ()
+    __slots__ = ("_packed",)
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
+        self._packed: PackedWeight | None = None
+
+    @property
+    def packed(self) -> PackedWeight | None:
+        """The packed form of exactly the present values, or None.
+
+        The parameter's array is the read-only one of the packed form, so that the two cannot
+        differ: a write into it is an error, and replacing it ends the packed form.
+        """
+        packed = self._packed
+        if packed is not None and packed.array is not self._data:
+            self._packed = packed = None
+        return packed
+
+    def pack(self) -> None:
+        """Keep a packed form, and its read-only copy of the values for ``.data``."""
+        if self.packed is None:
+            packed = PackedWeight(self._data)
+            self._data, self._packed = packed.array, packed
+
+    def unpack(self) -> None:
+        """Drop the packed form; ``.data`` is a writable array again."""
+        if self.packed is not None:
+            self._packed, self._data = None, self._data.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind, (data, *rest), state = super().__reduce__()
+        # Pickle would hand on that the packed form's array is read-only.
+        return kind, (data if self.packed is None else data.copy(), *rest), state
 
 
 class LoadedKeys(NamedTuple):
@@ -206,19 +237,49 @@ class Module:
             head = f"load_state_dict(): argument 'state_dict' does not fit {type(self).__name__}:"
             raise ValueError("\n  ".join([head, *problems]))
         for name, array in arrays.items():
-            slots[name].data[...] = array
+            writable(slots[name])[...] = array
         return LoadedKeys(missing, unexpected)
 
     def train(self: M, mode: bool = True) -> M:
-        """Set training mode here and below (it matters to Dropout); returns the module."""
+        """Set training mode here and below (it matters to Dropout); returns the module.
+
+        Training mode ends what ``pack()`` began.
+        """
         mode = flag("train", "mode", mode)
         for module in self.modules():
             module.training = mode
+        if mode:
+            for parameter in self.parameters():
+                parameter.unpack()
         return self
 
     def eval(self: M) -> M:
         """Leave training mode here and below; returns the module."""
         return self.train(False)
+
+    def pack(self: M) -> M:
+        """Leave training mode and pack the weights of convolutions here and below, for inference.
+
+        A packed weight is used wherever no gradient of it is recorded: under ``no_grad()``, or if
+        it is frozen. See :class:`pyconv.PackedWeight` for what it saves.
+
+        ``weight.data`` becomes a read-only copy: writing into it is an error, and a write into the
+        array that it was before no longer reaches the parameter. Whatever gives the weight other
+        values (an optimiser's step, ``load_state_dict``, assigning ``weight.data``) drops the
+        packed form, and so does ``train()``; call ``pack()`` again afterwards. Copies and pickles
+        of the module are not packed.
+
+        Returns
+        -------
+        The module.
+        """
+        self.eval()
+        for module in self.modules():
+            module._pack()
+        return self
+
+    def _pack(self) -> None:
+        """Pack the weights of this very module: nothing, unless a layer can use a packed one."""
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Freeze (False) or free all parameters; returns the module."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.inplace import writable
 from pyconv.optim.optimizer import Optimizer, check_number
 from pyconv.shapes import type_error
 from pyconv.shapes.checks import described
@@ -102,4 +103,5 @@ class Adam(Optimizer):
         denominator /= math.sqrt(1.0 - second ** held["step"])
         denominator += options["eps"]
         rate = options["lr"] / (1.0 - first ** held["step"])
-        tensor.data -= rate * (mean / denominator)
+        data = writable(tensor)
+        data -= rate * (mean / denominator)

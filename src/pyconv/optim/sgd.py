@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.inplace import writable
 from pyconv.optim.optimizer import Optimizer, check_number
 from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
@@ -85,4 +86,5 @@ class SGD(Optimizer):
                 buffer *= momentum
                 buffer += (1.0 - options["dampening"]) * gradient
             gradient = gradient + momentum * buffer if options["nesterov"] else buffer
-        tensor.data -= options["lr"] * gradient
+        data = writable(tensor)
+        data -= options["lr"] * gradient
