@@ -66,6 +66,7 @@ struct Vec<float> {
     const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
     const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
     memcpy(p, &four, 4);
+  }
   // A set of lanes made once for many loads.
   struct Lanes {
     int lo, hi;
@@ -161,6 +162,7 @@ struct Vec<double> {
   void store_bytes(uint8_t* p) const {
     p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
     p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
+  }
   // A set of lanes made once for many loads.
   struct Lanes {
     int lo, hi;
