@@ -2,7 +2,7 @@
 //
 // A data gradient is, for each residue of the rows modulo stride, a dense correlation of dy with
 // the taps that reach it; nothing is multiplied by an inserted zero. Its columns modulo two are
-// computed side by side and merged as they are stored.
+// computed side by side and merged as they are stored; of 3x3 filters at stride 2 the rows are too.
 #include "conv/depthwise.hpp"
 
 #include "conv/list.hpp"
@@ -104,9 +104,9 @@ void forward_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   }
 }
 
-// One residue of the rows for some planes.
+// One residue of the rows, or all rows at once, for some planes.
 template <class T>
-void run_residue(const ConvPlan& plan, DepthwiseArgs<T> d, int64_t count) {
+void run_rows(const ConvPlan& plan, DepthwiseArgs<T> d, int64_t count) {
   const ConvProblem& p = plan.problem;
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t filters = p.k / p.groups;
@@ -123,6 +123,14 @@ void run_residue(const ConvPlan& plan, DepthwiseArgs<T> d, int64_t count) {
       d.source += d.source_plane;
       d.weights += d.weight_plane;
     }
+}
+
+// 3x3 at a stride of 2 in both directions has a kernel of its own.
+bool gradient_in_quads(const ConvProblem& p) {
+  bool quads = true;
+  for (int i = 1; i < 3; ++i)
+    quads = quads && p.kernel[i] == 3 && p.stride[i] == 2 && p.dilation[i] == 1;
+  return quads;
 }
 
 template <class T>
@@ -143,12 +151,21 @@ void input_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   d.out_plane = pixels(p.input);
   d.source = static_cast<const T*>(args.source) + plane * filters * d.source_plane;
   d.weights = static_cast<const T*>(args.other) + range.channel * filters * d.weight_plane;
+  if (gradient_in_quads(p)) {
+    d.mode = Columns::quads;
+    d.row_taps = forward_taps(p, 1);
+    d.column_taps[0] = forward_taps(p, 2);
+    d.rows = p.input[1];
+    d.out_row = p.input[2];
+    d.out = static_cast<T*>(args.out) + plane * d.out_plane;
+    return run_rows(plan, d, range.count);
+  }
   for (int64_t w = 0; w < p.stride[2]; ++w) d.column_taps[w] = gradient_taps(p, 2, w);
   for (int64_t h = 0; h < std::min(p.stride[1], p.input[1]); ++h) {
     d.row_taps = gradient_taps(p, 1, h);
     d.rows = ceil_div(p.input[1] - h, p.stride[1]);
     d.out = static_cast<T*>(args.out) + plane * d.out_plane + h * p.input[2];
-    run_residue(plan, d, range.count);
+    run_rows(plan, d, range.count);
   }
 }
 

@@ -5,17 +5,11 @@
 // is copied. A load that crosses a cache line takes a whole cycle on Zen 5 and nearly all do, which
 // is why rows share them; masks cost nothing.
 #pragma once
+#include "kernels/depthwise_plane.hpp"
+#include "kernels/depthwise_quads.hpp"
 #include "kernels/source_rows.hpp"
 
 namespace {
-
-// Some of DepthwiseArgs for one plane.
-template <class T>
-struct DepthwisePlane {
-  const T *source, *weights;
-  T bias;
-  T* out;
-};
 
 // The source rows under R results y, y + row_group, ...
 template <int Taps, int RowStep, int R, class T>
@@ -103,18 +97,6 @@ inline void add_all(const DepthwiseArgs<T>& a, const T* weights, const TapRun& t
     add_some<Taps, RowStep, Strided, 1>(a, weights, taps, j, x, rows, s);
 }
 
-template <class T>
-inline void store_result(Vec<T> s, bool relu, T* out, int64_t left) {
-  constexpr int lanes = Vec<T>::lanes;
-  const Vec<T> zero = Vec<T>::zero();
-  if (relu) s = select(le(s, zero), zero, s);
-  if (left >= lanes) {
-    s.store(out);
-  } else {
-    s.store_n(out, clamp_to_lanes(left, lanes));
-  }
-}
-
 // Rows y, y + a.row_group, ... of one plane: R of them. With `Square`, as many tap columns as rows,
 // whose weights stay in registers.
 template <int Taps, int RowStep, bool Strided, bool Square, int R, class T>
@@ -159,18 +141,8 @@ void merged_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane, int6
     for (int r = 0; r < R; ++r) even[r] = odd[r] = Vec<T>::zero();
     add_all<Taps, 1, false>(a, plane.weights, a.column_taps[0], x, rows, even);
     add_all<Taps, 1, false>(a, plane.weights, a.column_taps[1], x, rows, odd);
-    const int64_t left = columns - 2 * x;
-    for (int r = 0; r < R; ++r) {
-      Vec<T> low, high;
-      interleave(even[r], odd[r], low, high);
-      T* to = out + r * out_row;
-      if (accumulate) {
-        low = add(low, Vec<T>::load_n(to, clamp_to_lanes(left, lanes)));
-        high = add(high, Vec<T>::load_n(to + lanes, clamp_to_lanes(left - lanes, lanes)));
-      }
-      store_result(low, false, to, left);
-      store_result(high, false, to + lanes, left - lanes);
-    }
+    for (int r = 0; r < R; ++r)
+      store_pairs(even[r], odd[r], accumulate, out + r * out_row, columns - 2 * x);
   }
 }
 
@@ -206,6 +178,8 @@ template <class T>
 DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
   const int64_t taps = a.row_taps.count;
   const bool nine = taps == 3 && a.column_taps[0].count == 3;
+  if (a.mode == Columns::quads)
+    return a.column_taps[0].first % 2 ? depthwise_quads<true, T> : depthwise_quads<false, T>;
   if (a.mode == Columns::merged) {
     switch (taps) {
       case 1: return depthwise_plane<Columns::merged, 1, false, T>;

@@ -1,0 +1,41 @@
+// What the depthwise kernels of planes share: the plane, and how vectors of results are stored.
+#pragma once
+#include "kernels/source_rows.hpp"
+
+namespace {
+
+// Some of DepthwiseArgs for one plane.
+template <class T>
+struct DepthwisePlane {
+  const T *source, *weights;
+  T bias;
+  T* out;
+};
+
+template <class T>
+inline void store_result(Vec<T> s, bool relu, T* out, int64_t left) {
+  constexpr int lanes = Vec<T>::lanes;
+  const Vec<T> zero = Vec<T>::zero();
+  if (relu) s = select(le(s, zero), zero, s);
+  if (left >= lanes) {
+    s.store(out);
+  } else {
+    s.store_n(out, clamp_to_lanes(left, lanes));
+  }
+}
+
+// Results of even and odd columns in turn, `left` of them or as many as there are.
+template <class T>
+inline void store_pairs(Vec<T> even, Vec<T> odd, bool accumulate, T* out, int64_t left) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> low, high;
+  interleave(even, odd, low, high);
+  if (accumulate) {
+    low = add(low, Vec<T>::load_n(out, clamp_to_lanes(left, lanes)));
+    high = add(high, Vec<T>::load_n(out + lanes, clamp_to_lanes(left - lanes, lanes)));
+  }
+  store_result(low, false, out, left);
+  if (left > lanes) store_result(high, false, out + lanes, left - lanes);
+}
+
+}  // namespace
