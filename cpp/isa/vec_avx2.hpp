@@ -269,6 +269,10 @@ constexpr int tile_rows = 6;
 constexpr int tile_vectors = 2;
 
 // Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int depthwise_rows = 2;  // instrumented, more take minutes to compile
+#else
 constexpr int depthwise_rows = 7;
+#endif
 
 }  // namespace

@@ -250,6 +250,10 @@ constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
 
 // Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int depthwise_rows = 2;  // instrumented, more take minutes to compile
+#else
 constexpr int depthwise_rows = 7;
+#endif
 
 }  // namespace
