@@ -70,4 +70,4 @@ def as_json(result: Result) -> dict[str, Any]:
 
 def write_json(result: Result, path: Path) -> None:
     """Write the result as a JSON file."""
-    path.write_text(json.dumps(as_json(result), indent=1, default=str) + "\n")
+    path.write_text(json.dumps(as_json(result), separators=(",", ":"), default=str) + "\n")
