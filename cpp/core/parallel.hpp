@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <exception>
 
+#include "core/float_state.hpp"
+
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -32,12 +34,16 @@ void parallel_for(int64_t tasks, double work, const Body& body) {
     note_threads_started();
     std::exception_ptr error;
     std::atomic<bool> failed{false};
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (int64_t task = 0; task < tasks; ++task) {
-      try {
-        if (!failed.load(std::memory_order_relaxed)) body(task);
-      } catch (...) {
-        if (!failed.exchange(true)) error = std::current_exception();
+#pragma omp parallel num_threads(threads)
+    {
+      const FloatState state;
+#pragma omp for schedule(dynamic, 1) nowait
+      for (int64_t task = 0; task < tasks; ++task) {
+        try {
+          if (!failed.load(std::memory_order_relaxed)) body(task);
+        } catch (...) {
+          if (!failed.exchange(true)) error = std::current_exception();
+        }
       }
     }
     if (failed.load()) std::rethrow_exception(error);

@@ -1,4 +1,5 @@
 #include "core/cpu.hpp"
+#include "core/float_state.hpp"
 #include "core/parallel.hpp"
 #include "python/register.hpp"
 
@@ -39,6 +40,9 @@ void register_config(py::module_& m) {
   m.def("current_isa", [] { return std::string(pyconv::current_isa().isa); });
   m.def("set_isa", &pyconv::set_isa, py::arg("name"));
   m.def("thread_count", &pyconv::thread_count);
+  m.def("can_flush_denormal", &pyconv::can_flush_denormal);
+  m.def("flush_denormal", &pyconv::flush_denormal);
+  m.def("set_flush_denormal", &pyconv::set_flush_denormal, py::arg("on"));
   m.def("set_thread_count", [](int n) {
     if (n < 1) throw std::invalid_argument("set_thread_count: n must be at least 1");
     pyconv::set_thread_count(n);

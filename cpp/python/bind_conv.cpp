@@ -3,6 +3,7 @@
 #include "conv/plan.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
+#include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
@@ -59,7 +60,7 @@ void take_weight(const py::object& weight, const ConvPlan& plan, ConvArgs& args)
 }
 
 void run(const ConvPlan& plan, const ConvArgs& args) {
-  py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   plan.algorithm->run(plan, args);
 }
 

@@ -1,6 +1,7 @@
 #include "elementwise/relu.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
+#include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
@@ -10,7 +11,7 @@ void forward(const py::array& x, py::array& out) {
   const int64_t count = x.size();
   const void* from = read(x, type, count, "x");
   void* to = write(out, type, count, "out");
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   if (type == ElementType::f32) {
     relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to));
   } else {
@@ -30,7 +31,7 @@ void backward(const py::array& grad, const py::array& output, py::array& out) {
   const void* g = read(grad, type, count, "grad");
   const void* y = read(output, type, count, "output");
   void* to = write(out, type, count, "out");
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   if (type == ElementType::f32) {
     backward_of<float>(g, y, count, to);
   } else {

@@ -6,6 +6,7 @@
 #include "conv/plan.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
+#include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
@@ -102,13 +103,13 @@ void register_kernels(py::module_& m) {
                         int64_t repeats) {
     if (depth < 1 || depth > 65536 || repeats < 1)
       throw std::invalid_argument("depth, repeats: out of range");
-    py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return element_bytes == 4 ? time_tile<float>(table_named(isa), depth, repeats)
                               : time_tile<double>(table_named(isa), depth, repeats);
   }, py::arg("isa"), py::arg("element_bytes"), py::arg("depth"), py::arg("repeats"));
   m.def("peak_rate", [](const std::string& isa, int element_bytes, int64_t steps) {
     if (steps < 1) throw std::invalid_argument("steps: expected at least 1");
-    py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     return element_bytes == 4 ? peak_rate<float>(table_named(isa), steps)
                               : peak_rate<double>(table_named(isa), steps);
   }, py::arg("isa"), py::arg("element_bytes"), py::arg("steps"));

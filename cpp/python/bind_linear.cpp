@@ -1,13 +1,14 @@
 #include "linear/product.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
+#include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
 
 void run(const Product& q, ElementType type) {
   if (q.rows == 0 || q.columns == 0) return;
-  py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   multiply(q, type);
 }
 
@@ -43,7 +44,7 @@ void bias_gradient(const py::array& grad, py::array out, int64_t images, int64_t
   const ElementType type = element_type(grad, "grad_output");
   const void* in = read(grad, type, images * channels * area, "grad_output");
   void* result = write(out, type, channels, "out");
-  py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   sum_channels(in, images, channels, area, result, type);
 }
 

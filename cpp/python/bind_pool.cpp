@@ -2,6 +2,7 @@
 #include "pool/max_pool.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
+#include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
@@ -75,7 +76,7 @@ WindowOffsets offsets_of(const PoolProblem& p, const py::array& array, bool writ
 // Calls f(in, out) on typed pointers, without the interpreter's lock.
 template <class F>
 void typed(ElementType type, const void* in, void* out, const F& f) {
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   if (type == ElementType::f32) {
     f(static_cast<const float*>(in), static_cast<float*>(out));
   } else {
@@ -98,7 +99,7 @@ void max_indices(const PoolProblem& p, const py::array& offsets, py::array& indi
       indices.size() != window_count(p))
     throw std::invalid_argument("indices: expected a C-contiguous array of int64, one a window");
   int64_t* to = static_cast<int64_t*>(indices.mutable_data());
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   max_pool_indices(p, where, to);
 }
 

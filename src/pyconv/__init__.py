@@ -19,6 +19,7 @@ from pyconv.config import (
     set_num_threads,
     show_config,
 )
+from pyconv.denormals import get_flush_denormal, set_flush_denormal
 from pyconv.packed import PackedWeight
 from pyconv.precision import float32_precision, get_float32_precision, set_float32_precision
 
@@ -50,6 +51,7 @@ __all__ = [
     "float32_precision",
     "functional",
     "get_float32_precision",
+    "get_flush_denormal",
     "get_num_threads",
     "grad",
     "is_grad_enabled",
@@ -61,6 +63,7 @@ __all__ = [
     "reference",
     "save",
     "set_float32_precision",
+    "set_flush_denormal",
     "set_num_threads",
     "show_config",
 ]

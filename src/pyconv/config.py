@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pyconv import _core, shapes
 from pyconv.arrays.plans import clear, plan_for
+from pyconv.denormals import get_flush_denormal
 from pyconv.environment import ignored, isa_problem, report
 from pyconv.packed import PackedWeight
 from pyconv.precision import Precision, get_float32_precision, precision_code
@@ -31,7 +32,13 @@ __all__ = [
     "use_isa",
 ]
 
-ENVIRONMENT = ("PYCONV_ISA", "PYCONV_FLOAT32_PRECISION", "PYCONV_NUM_THREADS", "OMP_NUM_THREADS")
+ENVIRONMENT = (
+    "PYCONV_ISA",
+    "PYCONV_FLOAT32_PRECISION",
+    "PYCONV_FLUSH_DENORMAL",
+    "PYCONV_NUM_THREADS",
+    "OMP_NUM_THREADS",
+)
 
 
 def _check_environment() -> None:
@@ -230,6 +237,7 @@ def config() -> dict[str, Any]:
         isas=isas(),
         threads=get_num_threads(),
         float32_precision=get_float32_precision(),
+        flush_denormal=get_flush_denormal(),
         numpy=np.__version__,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         ignored=ignored(),
@@ -242,4 +250,4 @@ def show_config() -> None:
     for name, value in config().items():
         listed = isinstance(value, (list, tuple))
         text = (", ".join(map(str, value)) or "none") if listed else value
-        print(f"{name:12} {text}")
+        print(f"{name:17} {text}")
