@@ -43,7 +43,6 @@ struct SplitPlan {
   int64_t chunk;           // groups in the band at a time
   int64_t group_words;     // packed weights of a group of the convolution
   std::vector<SplitPhase> phases;
-  std::shared_ptr<const ConvPlan> exact;  // float32 products, for an image that cannot be split
 };
 
 inline int terms_of(int products) { return products == 1 ? 1 : products == 3 ? 2 : 3; }
