@@ -201,11 +201,11 @@ void plan_products(ConvPlan& plan) {
   plan_split(plan, Products);
 }
 
-// Matrix units: start values, not yet measured on one; half a million products an image pay for the
-// splitting. Vectors have twice the products a second of float32, so that only one product a number
-// pays, and not where splitting takes as long as the products: weights for small maps, images for
-// 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November
-// 2026).
+// Matrix units: from the rates of the instructions and a prototype, not timed; half a million
+// products an image pay for the splitting. Vectors have twice the products a second of float32, so
+// that only one product a number pays, and not where Winograd saves three of four of them nor where
+// splitting takes as long as the products: weights for small maps, images for 1x1 filters with few
+// rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -219,7 +219,8 @@ bool prefers(const ConvPlan& plan) {
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
-         (!forward || p.stride[2] <= 2);
+         (!forward || p.stride[2] <= 2) &&
+         !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan);
 }
 
 }  // namespace

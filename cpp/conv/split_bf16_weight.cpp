@@ -301,9 +301,10 @@ void plan_products(ConvPlan& plan) {
   plan_weight(plan, Products);
 }
 
-// Matrix units: start values, not yet measured on one. Vectors: where a filter has taps that share
-// the split rows, the stride is 1 and maps and channels are not small, one product is 1.1 to 2.7
-// times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters are not.
+// Matrix units: from the rates of the instructions, not timed. Vectors: where a filter has taps that
+// share the split rows, the stride is 1 and maps and channels are not small, one product is 1.1 to
+// 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters are not,
+// and Winograd is faster still.
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -315,7 +316,7 @@ bool prefers(const ConvPlan& plan) {
     return filters >= least && channels >= least && area >= 32 && work >= 5e5;
   }
   return Products == 1 && taps > 1 && p.stride[1] == 1 && p.stride[2] == 1 && area >= 100 &&
-         channels >= 8 && filters >= 4;
+         channels >= 8 && filters >= 4 && !would_run(winograd_4x4_weight, plan);
 }
 
 }  // namespace
