@@ -11,6 +11,7 @@
 
 #include "conv/plan.hpp"
 #include "core/scratch.hpp"
+#include "core/split_range.hpp"
 
 namespace pyconv {
 
@@ -45,8 +46,6 @@ struct SplitPlan {
   std::vector<SplitPhase> phases;
 };
 
-inline int terms_of(int products) { return products == 1 ? 1 : products == 3 ? 2 : 3; }
-
 struct SplitMemory {
   uint32_t* band;  // [term][pair][plane][row][column]
   float* result;   // where the columns do not lie next to each other in the result
@@ -57,14 +56,6 @@ struct SplitMemory {
 inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
   return phase.segments == 1 && phase.pitch == phase.grid[1] && plan.split->phases.size() == 1;
 }
-
-// Whether products of numbers in these ranges lose nothing to flushing or overflow.
-bool splits_exactly(ValueRange source, ValueRange weights);
-
-inline ValueRange joined(ValueRange a, ValueRange b) {
-  return {a.least < b.least ? a.least : b.least, a.most > b.most ? a.most : b.most};
-}
-constexpr ValueRange no_values{~0u, 0};
 
 void plan_split(ConvPlan& plan, int products);
 const char* split_refuses(const ConvPlan& plan);
