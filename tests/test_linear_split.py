@@ -157,9 +157,9 @@ def test_gradients_keep_the_level_of_the_forward_pass(rng: np.random.Generator) 
 @every_direction
 def test_what_is_refused(direction: str, rng: np.random.Generator) -> None:
     operands = _normal(rng, 4, 5, 6)
-    with pytest.raises(ValueError, match="algorithm.*expected one of float32.*'fast'"):
+    with pytest.raises(ValueError, match=r"algorithm.*expected one of float32.*'fast'"):
         _run(direction, *operands, algorithm="fast")
-    with pytest.raises(ValueError, match="precision.*expected 'highest'"):
+    with pytest.raises(ValueError, match=r"precision.*expected 'highest'"):
         _run(direction, *operands, precision="fast")
     with pytest.raises(ValueError, match="bf16x1 multiplies float32 only"):
         _run(direction, *(a.astype(np.float64) for a in operands), algorithm="bf16x1")

@@ -15,7 +15,7 @@ void plan_fallback(ConvPlan& plan);
 // All of a weight gradient, else one image.
 void run_fallback(const ConvPlan& plan, const ConvArgs& args, int64_t image = 0);
 
-// Runs what `make` makes of each task: image() says whose it is, and run() whether its results hold.
+// Runs what `make` makes of each task: image() says whose it is, run() whether its results hold.
 template <class Make>
 void run_or_fall_back(const ConvPlan& plan, const ConvArgs& args, double work, const Make& make) {
   std::vector<std::atomic<bool>> forbidden(static_cast<std::size_t>(plan.problem.n));

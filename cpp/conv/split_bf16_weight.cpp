@@ -301,10 +301,10 @@ void plan_products(ConvPlan& plan) {
   plan_weight(plan, Products);
 }
 
-// Matrix units: from the rates of the instructions, not timed. Vectors: where a filter has taps that
-// share the split rows, the stride is 1 and maps and channels are not small, one product is 1.1 to
-// 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters are not,
-// and Winograd is faster still.
+// Matrix units: from the rates of the instructions, not timed. Vectors: where a filter has taps
+// that share the split rows, the stride is 1 and maps and channels are not small, one product is
+// 1.1 to 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters
+// are not, and Winograd is faster still.
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;

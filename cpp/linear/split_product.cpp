@@ -3,8 +3,8 @@
 //   left   [16 rows][term][step][row][16 pairs]   all of it, before the tasks
 //   right  [panel][term][step][pair][column]      by each task, some steps at a time
 //
-// The right operand, a weight as a rule, is read once for 256 rows of the left. Steps, and with them
-// every sum, depend on the depth alone: a row gives the same bits alone or in any batch.
+// The right operand, a weight as a rule, is read once for 256 rows of the left. Steps, and with
+// them every sum, depend on the depth alone: a row gives the same bits alone or in any batch.
 #include "linear/split_product.hpp"
 
 #include <algorithm>
@@ -252,7 +252,8 @@ std::vector<bool> multiply_split(const Product& q, const PairKernels& kernels, i
     const ValueRange right = one.run();
     for (int64_t i = one.row(); i < one.row() + one.rows(); ++i) {
       const auto row = static_cast<std::size_t>(i);
-      if (!splits_exactly(ranges[row], right)) forbidden[row].store(true, std::memory_order_relaxed);
+      if (!splits_exactly(ranges[row], right))
+        forbidden[row].store(true, std::memory_order_relaxed);
     }
   });
   return {forbidden.begin(), forbidden.end()};

@@ -134,7 +134,8 @@ void check_products() {
 void check_threads() {
   constexpr int threads = 4, rounds = 6;
   std::vector<std::vector<float>> expected;
-  for (int t = 0; t < threads; ++t) expected.push_back(run(layers[t], directions[t % 3], names[2], false));
+  for (int t = 0; t < threads; ++t)
+    expected.push_back(run(layers[t], directions[t % 3], names[2], false));
   std::vector<int> wrong(threads, 0);
   std::vector<std::thread> team;
   for (int t = 0; t < threads; ++t)
