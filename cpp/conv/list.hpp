@@ -27,4 +27,9 @@ extern const ConvAlgorithm naive_forward, naive_input, naive_weight;  // naive.c
 using AlgorithmList = std::vector<const ConvAlgorithm*>;
 AlgorithmList algorithms(Direction);  // in order of choice
 
+// Where the precision admits it.
+inline bool would_run(const ConvAlgorithm& a, const ConvPlan& plan) {
+  return !a.refuses(plan) && a.prefers(plan);
+}
+
 }  // namespace pyconv

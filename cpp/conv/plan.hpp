@@ -84,7 +84,7 @@ struct ConvPlan {
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;
-  std::shared_ptr<const ConvPlan> fallback;  // one image, where the data forbid this algorithm
+  std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
 };
 

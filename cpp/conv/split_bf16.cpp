@@ -6,10 +6,10 @@
 // by their rounding only.
 #include <algorithm>
 
+#include "conv/fallback.hpp"
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/split_bf16.hpp"
-#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -190,26 +190,10 @@ const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {
   return static_cast<const uint32_t*>(args.packed->pack_for(std::move(key), bytes, make));
 }
 
-void run_exactly(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
-  const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t in = p.c * pixels(p.input), out = p.k * pixels(p.output);
-  ConvArgs one = args;
-  one.source = static_cast<const float*>(args.source) + image * (forward ? in : out);
-  one.out = static_cast<float*>(args.out) + image * (forward ? out : in);
-  plan.split->exact->algorithm->run(*plan.split->exact, one);
-}
-
 void run_split(const ConvPlan& plan, const ConvArgs& args) {
   const uint32_t* packed = packed_weights(plan, args);
-  std::vector<std::atomic<bool>> again(static_cast<std::size_t>(plan.problem.n));
-  parallel_for(plan.tasks, conv_work(plan.problem) * plan.split->products / 4, [&](int64_t task) {
-    const SplitTask one(plan, args, packed, task);
-    std::atomic<bool>& failed = again[static_cast<std::size_t>(one.image())];
-    if (!failed.load(std::memory_order_relaxed) && !one.run()) failed.store(true);
-  });
-  for (int64_t image = 0; image < plan.problem.n; ++image)
-    if (again[static_cast<std::size_t>(image)].load()) run_exactly(plan, args, image);
+  run_or_fall_back(plan, args, conv_work(plan.problem) * plan.split->products / 4,
+                   [&](int64_t task) { return SplitTask(plan, args, packed, task); });
 }
 
 template <int Products>
@@ -217,11 +201,11 @@ void plan_products(ConvPlan& plan) {
   plan_split(plan, Products);
 }
 
-// Matrix units: start values, not yet measured on one; half a million products an image pay for the
-// splitting. Vectors have twice the products a second of float32, so that only one product a number
-// pays, and not where splitting takes as long as the products: weights for small maps, images for
-// 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November
-// 2026).
+// Matrix units: from the rates of the instructions and a prototype, not timed; half a million
+// products an image pay for the splitting. Vectors have twice the products a second of float32, so
+// that only one product a number pays, and not where Winograd saves three of four of them nor where
+// splitting takes as long as the products: weights for small maps, images for 1x1 filters with few
+// rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -235,7 +219,8 @@ bool prefers(const ConvPlan& plan) {
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
-         (!forward || p.stride[2] <= 2);
+         (!forward || p.stride[2] <= 2) &&
+         !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan);
 }
 
 }  // namespace

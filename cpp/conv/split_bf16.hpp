@@ -11,6 +11,7 @@
 
 #include "conv/plan.hpp"
 #include "core/scratch.hpp"
+#include "core/split_range.hpp"
 
 namespace pyconv {
 
@@ -43,10 +44,7 @@ struct SplitPlan {
   int64_t chunk;           // groups in the band at a time
   int64_t group_words;     // packed weights of a group of the convolution
   std::vector<SplitPhase> phases;
-  std::shared_ptr<const ConvPlan> exact;  // float32 products, for an image that cannot be split
 };
-
-inline int terms_of(int products) { return products == 1 ? 1 : products == 3 ? 2 : 3; }
 
 struct SplitMemory {
   uint32_t* band;  // [term][pair][plane][row][column]
@@ -58,14 +56,6 @@ struct SplitMemory {
 inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
   return phase.segments == 1 && phase.pitch == phase.grid[1] && plan.split->phases.size() == 1;
 }
-
-// Whether products of numbers in these ranges lose nothing to flushing or overflow.
-bool splits_exactly(ValueRange source, ValueRange weights);
-
-inline ValueRange joined(ValueRange a, ValueRange b) {
-  return {a.least < b.least ? a.least : b.least, a.most > b.most ? a.most : b.most};
-}
-constexpr ValueRange no_values{~0u, 0};
 
 void plan_split(ConvPlan& plan, int products);
 const char* split_refuses(const ConvPlan& plan);

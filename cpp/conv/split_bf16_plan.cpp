@@ -1,6 +1,7 @@
 // Phases, bands and blocks of convolutions with split numbers.
 #include <algorithm>
 
+#include "conv/fallback.hpp"
 #include "conv/gemm_plan.hpp"
 #include "conv/split_bf16.hpp"
 
@@ -120,13 +121,6 @@ void choose_blocks(ConvPlan& plan, const SplitPlan& split, int64_t columns) {
   plan.row_blocks = ceil_div(rows, plan.row_block);
 }
 
-std::shared_ptr<const ConvPlan> exact_plan(const ConvPlan& plan) {
-  ConvProblem one = plan.problem;
-  one.n = 1;
-  return make_plan(one, plan.direction, plan.type, Precision::highest, false,
-                            "implicit_gemm");
-}
-
 }  // namespace
 
 const char* split_refuses(const ConvPlan& plan) {
@@ -168,7 +162,6 @@ void plan_split(ConvPlan& plan, int products) {
   s.groups = ceil_div(pairs, pair_steps);
   s.pairs = ceil_div(pairs, s.groups);
   s.chunk = choose_chunk(plan, s);
-  s.exact = exact_plan(plan);
   make_phases(plan);
   int64_t columns = 0;
   for (const ConvPhase& phase : plan.phases) {
@@ -195,7 +188,8 @@ void plan_split(ConvPlan& plan, int products) {
   plan.shared_bytes = packed_bytes(plan);
   Arena arena;
   SplitMemory counted(plan, arena);
-  plan.task_bytes = std::max(arena.used(), s.exact->task_bytes);
+  plan.task_bytes = arena.used();
+  plan_fallback(plan);
 }
 
 }  // namespace pyconv

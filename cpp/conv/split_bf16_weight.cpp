@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "conv/fallback.hpp"
 #include "conv/list.hpp"
 #include "conv/split_bf16.hpp"
 #include "core/parallel.hpp"
@@ -72,8 +73,6 @@ void plan_weight(ConvPlan& plan, int products) {
   auto split = std::make_shared<SplitPlan>();
   split->products = products;
   split->terms = terms_of(products);
-  split->exact = make_plan(p, plan.direction, plan.type, Precision::highest, false,
-                            "implicit_gemm");
   ConvPhase phase{};
   for (int i = 0; i < 3; ++i) phase.grid[i] = p.output[i];
   for (int64_t h = 0; h < p.kernel[1]; ++h)
@@ -92,10 +91,10 @@ void plan_weight(ConvPlan& plan, int products) {
   const int64_t elements = p.k * (p.c / p.groups) * taps_of(p);
   if (plan.splits > 1)
     plan.shared_bytes = static_cast<std::size_t>(plan.splits * elements) * sizeof(float);
-  plan.shared_bytes = std::max(plan.shared_bytes, split->exact->shared_bytes);
   Arena arena;
   WeightMemory counted(plan, arena);
-  plan.task_bytes = std::max(arena.used(), split->exact->task_bytes);
+  plan.task_bytes = arena.used();
+  plan_fallback(plan);
 }
 
 class WeightTask {
@@ -285,7 +284,7 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
     if (!failed.load(std::memory_order_relaxed) && !one.run(partials + one.split() * elements))
       failed.store(true);
   });
-  if (failed.load()) return plan.split->exact->algorithm->run(*plan.split->exact, args);
+  if (failed.load()) return run_fallback(plan, args);
   if (plan.splits == 1) return;
   constexpr int64_t block = 4096;
   parallel_for(ceil_div(elements, block), static_cast<double>(elements * plan.splits),
@@ -302,9 +301,10 @@ void plan_products(ConvPlan& plan) {
   plan_weight(plan, Products);
 }
 
-// Matrix units: start values, not yet measured on one. Vectors: where a filter has taps that share
-// the split rows, the stride is 1 and maps and channels are not small, one product is 1.1 to 2.7
-// times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters are not.
+// Matrix units: from the rates of the instructions, not timed. Vectors: where a filter has taps
+// that share the split rows, the stride is 1 and maps and channels are not small, one product is
+// 1.1 to 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters
+// are not, and Winograd is faster still.
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -316,7 +316,7 @@ bool prefers(const ConvPlan& plan) {
     return filters >= least && channels >= least && area >= 32 && work >= 5e5;
   }
   return Products == 1 && taps > 1 && p.stride[1] == 1 && p.stride[2] == 1 && area >= 100 &&
-         channels >= 8 && filters >= 4;
+         channels >= 8 && filters >= 4 && !would_run(winograd_4x4_weight, plan);
 }
 
 }  // namespace

@@ -13,11 +13,10 @@
 // its neighbours, and a sum may overflow where no result does. An image with such a result is
 // computed again by the gathered product.
 #include <algorithm>
-#include <atomic>
 
+#include "conv/fallback.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/winograd.hpp"
-#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -202,16 +201,6 @@ class WinogradTask {
   int64_t column_ = 0, across_ = 0, first_ = 0, vectors_ = 0, panels_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
 };
 
-// One image by the gathered product.
-void run_again(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
-  const WinogradView v(plan);
-  const auto bytes = static_cast<std::size_t>(plan.type) * plan.problem.groups * image;
-  ConvArgs one = args;
-  one.source = static_cast<const char*>(args.source) + bytes * v.channels * v.source_plane();
-  one.out = static_cast<char*>(args.out) + bytes * v.rows * v.result_plane();
-  plan.fallback->algorithm->run(*plan.fallback, one);
-}
-
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   const T* filters;
@@ -222,13 +211,9 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
     pack_winograd(plan, args.other, shared);
     filters = static_cast<const T*>(shared);
   }
-  std::vector<std::atomic<bool>> again(static_cast<std::size_t>(plan.problem.n));
-  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
-    const WinogradTask<T> one(plan, args, filters, task);
-    if (!one.run()) again[static_cast<std::size_t>(one.image())] = true;
+  run_or_fall_back(plan, args, conv_work(plan.problem) / 4, [&](int64_t task) {
+    return WinogradTask<T>(plan, args, filters, task);
   });
-  for (int64_t i = 0; i < plan.problem.n; ++i)
-    if (again[static_cast<std::size_t>(i)]) run_again(plan, args, i);
 }
 
 void run_winograd(const ConvPlan& plan, const ConvArgs& args) {

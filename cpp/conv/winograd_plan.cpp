@@ -1,4 +1,5 @@
 // How a Winograd convolution is cut into tasks.
+#include "conv/fallback.hpp"
 #include "conv/winograd.hpp"
 
 namespace pyconv {
@@ -59,10 +60,7 @@ void plan_winograd(ConvPlan& plan) {
   } else {
     plan_blocks<double>(plan);
   }
-  ConvProblem image = plan.problem;
-  image.n = 1;
-  plan.fallback = make_plan(image, plan.direction, plan.type, Precision::highest, false,
-                            "implicit_gemm");
+  plan_fallback(plan);
 }
 
 }  // namespace pyconv

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "conv/fallback.hpp"
 #include "conv/winograd.hpp"
 #include "core/parallel.hpp"
 
@@ -97,8 +98,7 @@ void plan_weight(ConvPlan& plan) {
   } else {
     plan_blocks<double>(plan);
   }
-  plan.fallback = make_plan(plan.problem, plan.direction, plan.type, Precision::highest, false,
-                            "implicit_gemm");
+  plan_fallback(plan);
 }
 
 template <class T>
@@ -264,7 +264,7 @@ bool run_typed(const ConvPlan& plan, const ConvArgs& args) {
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   const bool finite = plan.type == ElementType::f32 ? run_typed<float>(plan, args)
                                                     : run_typed<double>(plan, args);
-  if (!finite) plan.fallback->algorithm->run(*plan.fallback, args);
+  if (!finite) run_fallback(plan, args);
 }
 
 // Measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.

@@ -33,6 +33,8 @@ const char*& amx_refusal() {
   return why;
 }
 
+[[maybe_unused]] bool tiles_allowed();
+
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
 struct Registers {
   uint32_t a, b, c, d;
@@ -89,12 +91,12 @@ unsigned detect() {
   if ((found & needs_avx512) && more && (cpuid(7, 1).a >> 5 & 1)) found |= needs_avx512_bf16;
   const bool tiles = (seven.d >> 22 & 1) && (seven.d >> 24 & 1);  // AMX-BF16 and AMX-TILE
   if (tiles && (found & needs_avx512_bf16)) {
-    const bool saved = (state >> 17 & 3) == 3;
-    const char* asked = std::getenv("PYCONV_ISA");
-    if (!asked || std::strcmp(asked, "amx") != 0)
-      amx_refusal() = "untried on hardware, so only for those who set PYCONV_ISA=amx";
+    if ((state >> 17 & 3) != 3)
+      amx_refusal() = "the operating system does not save its registers";
+    else if (!tiles_allowed())
+      amx_refusal() = "PYCONV_ISA names another instruction set";
     else
-      amx_refusal() = saved ? ask_for_tiles() : "the operating system does not save its registers";
+      amx_refusal() = ask_for_tiles();
     if (!amx_refusal()) found |= needs_amx;
   }
   return found;
@@ -162,6 +164,13 @@ std::size_t first_allowed() {
     for (std::size_t i = 0; i < built().size(); ++i)
       if (std::strcmp(built()[i]->isa, cap) == 0) return i;
   return 0;
+}
+
+// Permission has a price, larger signal stacks: it is not asked for where a cap rules tiles out.
+bool tiles_allowed() {
+  for (std::size_t i = first_allowed(); i < built().size(); ++i)
+    if (built()[i]->needs & needs_amx) return true;
+  return false;
 }
 
 std::atomic<const KernelTable*>& current() {

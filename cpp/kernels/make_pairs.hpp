@@ -13,7 +13,7 @@ constexpr PairKernels make_products(const char* name, unsigned needs) {
   constexpr int rows = 8, columns = 48;
   return {name, needs, false, rows, columns, &no_begin, &no_end, &pair_product, &split_rows,
           &split_runs, &split_filter,
-          &pair_products_agree<no_begin, no_end, pair_product, rows, columns>};
+          &pair_products_work<no_begin, no_end, pair_product, rows, columns>};
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ inline void finish_tiles(const PairTileArgs& t, const float* sums) {
     done.columns = t.columns;
     done.accumulate = t.accumulate;
     done.relu = t.relu;
+    done.column_bias = t.column_bias;
     done.row_bias = t.row_bias ? t.row_bias + i : nullptr;
     if (t.columns > lanes) {
       Vec<float> row[1][2] = {{Vec<float>::load(sums), Vec<float>::load(sums + 16)}};

@@ -8,7 +8,7 @@ namespace {
 // a hypervisor that claims an instruction and gets it wrong is not to be trusted with results.
 template <void (*Begin)(int), void (*End)(), void (*Tile)(const PairTileArgs&), int Rows,
           int Columns>
-bool pair_products_agree() {
+bool pair_products_agree(int pairs, int products) {
   constexpr int steps = 2, blocks = (Rows + pair_rows - 1) / pair_rows, width = 48;
   // bfloat16 of 1 .. 4: any two make a word.
   constexpr uint32_t halves[4] = {0x3f80, 0x4000, 0x4040, 0x4080};
@@ -29,13 +29,13 @@ bool pair_products_agree() {
   t.b_steps = b_steps;
   t.b_pair = width;
   t.steps = steps;
-  t.pairs = pair_steps;
-  t.products = 1;
+  t.pairs = pairs;
+  t.products = products;  // of the same term: so many times the sum
   t.c = c;
   t.c_row = width;
   t.rows = Rows;
   t.columns = Columns;
-  Begin(pair_steps);
+  Begin(pairs);
   Tile(t);
   End();
   const auto number = [](uint32_t half) { return half < 0x4000 ? 1 : int(half >> 6 & 3) + 2; };
@@ -43,14 +43,27 @@ bool pair_products_agree() {
     for (int j = 0; j < Columns; ++j) {
       int sum = 0;
       for (int p = 0; p < steps * pair_steps; ++p) {
+        if (p % pair_steps >= pairs) continue;
         const uint16_t* left = a + i / pair_rows * t.a_block + p / pair_steps * t.a_step +
                                i % pair_rows * t.a_row + p % pair_steps * 2;
         const uint32_t right = b[p * width + j];
         sum += number(left[0]) * number(right & 0xffff) +
                number(left[1]) * number(right >> 16);
       }
-      if (c[i * width + j] != static_cast<float>(sum)) return false;
+      if (c[i * width + j] != static_cast<float>(products * sum)) return false;
     }
+  return true;
+}
+
+// Whole steps and short ones, every number of products.
+template <void (*Begin)(int), void (*End)(), void (*Tile)(const PairTileArgs&), int Rows,
+          int Columns>
+bool pair_products_work() {
+  constexpr int counts[3] = {1, 3, 6};
+  for (int products : counts)
+    if (!pair_products_agree<Begin, End, Tile, Rows, Columns>(pair_steps, products) ||
+        !pair_products_agree<Begin, End, Tile, Rows, Columns>(3, products))
+      return false;
   return true;
 }
 

@@ -70,7 +70,7 @@ struct PairTileArgs {
   ptrdiff_t c_row;
   int rows, columns;
   bool accumulate, relu;
-  const float* row_bias;
+  const float *row_bias, *column_bias;
 };
 
 struct PairKernels {

@@ -43,6 +43,7 @@ void pair_tile(const PairTileArgs& t) {
   done.accumulate = t.accumulate;
   done.relu = t.relu;
   done.row_bias = t.row_bias;
+  done.column_bias = t.column_bias;
   finish_tile(done, acc);
 }
 

@@ -9,6 +9,7 @@
 #include "core/cpu.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
+#include "linear/split_product.hpp"
 
 namespace pyconv {
 namespace {
@@ -128,11 +129,20 @@ void sum_channels_typed(const T* grad, int64_t images, int64_t channels, int64_t
 
 }  // namespace
 
-void multiply(const Product& q, ElementType type) {
-  if (type == ElementType::f32) {
-    multiply_typed<float>(q);
-  } else {
-    multiply_typed<double>(q);
+void multiply(const Product& q, ElementType type, const LinearAlgorithm& algorithm) {
+  if (type == ElementType::f64) return multiply_typed<double>(q);
+  if (!algorithm.products) return multiply_typed<float>(q);
+  const std::vector<bool> forbidden =
+      multiply_split(q, current_isa().pairs, algorithm.products);
+  const auto rows = static_cast<std::size_t>(q.rows);
+  for (std::size_t row = 0, end; row < rows; row = end + 1) {
+    for (end = row; end < rows && forbidden[end];) ++end;
+    if (end == row) continue;
+    Product part = q;
+    part.rows = static_cast<int64_t>(end - row);
+    part.a = static_cast<const float*>(q.a) + static_cast<int64_t>(row) * q.a_row;
+    part.c = static_cast<float*>(q.c) + static_cast<int64_t>(row) * q.columns;
+    multiply_typed<float>(part);
   }
 }
 

@@ -18,7 +18,19 @@ struct Product {
   bool relu;
 };
 
-void multiply(const Product&, ElementType);
+// How a product of a linear layer is made.
+struct LinearAlgorithm {
+  const char* name;
+  int products;  // of bfloat16 for each of float32, or 0: as they are
+};
+
+// The choice for y = x W^T of `rows` rows or one of its gradients, of weights (outputs, inputs).
+// Rows that are results decide nothing: each gives the same bits alone and in any batch. Throws
+// std::invalid_argument if `forced` is unknown or cannot run.
+const LinearAlgorithm& linear_algorithm(Direction, ElementType, int64_t rows, int64_t outputs,
+                                        int64_t inputs, Precision, const std::string& forced);
+
+void multiply(const Product&, ElementType, const LinearAlgorithm&);
 
 // out[channel] = sum over images and pixels of grad[image, channel, pixel].
 void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t area, void* out,

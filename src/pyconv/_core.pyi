@@ -59,6 +59,8 @@ def linear_forward(
     out_features: int,
     in_features: int,
     relu: bool,
+    precision: int,
+    algorithm: str,
     /,
 ) -> None: ...
 def linear_input(
@@ -68,6 +70,8 @@ def linear_input(
     rows: int,
     out_features: int,
     in_features: int,
+    precision: int,
+    algorithm: str,
     /,
 ) -> None: ...
 def linear_weight(
@@ -77,6 +81,8 @@ def linear_weight(
     rows: int,
     out_features: int,
     in_features: int,
+    precision: int,
+    algorithm: str,
     /,
 ) -> None: ...
 def bias_gradient(

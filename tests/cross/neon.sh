@@ -2,10 +2,13 @@
 # Builds the kernels and their drivers without Python and checks them: NEON with a cross compiler
 # under user-mode emulation, and every instruction set that this processor has.
 #
-#   tests/cross/neon.sh [neon] [native]       default: both
+#   tests/cross/neon.sh [neon] [native] [amx]       default: neon native
 #
-# Exit status: 0 all pass, 1 a check failed, 77 the cross compiler or the emulator is missing
-# (Debian: apt install g++-aarch64-linux-gnu qemu-user).
+# amx: the tiles alone, by a static program that AMX_RUNNER may start (default: it runs here). Where
+# no processor has tiles, an emulator of a whole system does, see README.md beside this file.
+#
+# Exit status: 0 all pass, 1 a check failed, 77 the cross compiler, the emulator or the tiles are
+# missing (Debian: apt install g++-aarch64-linux-gnu qemu-user).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -49,11 +52,18 @@ build() {
   flags=(-std=c++17 -ffp-contract=off -Wall -Wextra -Wshadow -Wno-unknown-pragmas -pthread
          -I "$cpp" -I "$dir")
   compilers=()
+  local avx512=(-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma
+                -Wno-uninitialized -Wno-maybe-uninitialized)
+  local checks=("$here"/{leaf_kernels,drivers}.cpp)
   if [[ $2 == aarch64 ]]; then
     unit neon needs_nothing
+  elif [[ $2 == amx ]]; then
+    # Both, so that the arithmetic of one is compared with the other's.
+    extension amx avx512 needs_amx tiles "${avx512[@]}" -mavx512bf16 -mamx-tile -mamx-bf16
+    extension amx_emulated avx512 needs_avx512_bf16 tiles "${avx512[@]}" -mavx512bf16
+    unit avx512 needs_avx512 "${avx512[@]}"
+    checks=("$here"/{amx,drivers}.cpp)
   elif [[ $2 == x86_64 ]]; then
-    local avx512=(-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma
-                  -Wno-uninitialized -Wno-maybe-uninitialized)
     # The tiles of AMX are emulated, so that what feeds them is checked on more processors.
     extension avx512_bf16 avx512 needs_avx512_bf16 pairs "${avx512[@]}" -mavx512bf16
     extension amx_emulated avx512 needs_avx512_bf16 tiles "${avx512[@]}" -mavx512bf16
@@ -62,7 +72,7 @@ build() {
   fi
   unit generic needs_nothing
   local source
-  for source in "$here"/{leaf_kernels,drivers}.cpp "$cpp"/{core,conv,pool}/*.cpp; do
+  for source in "${checks[@]}" "$cpp"/{core,conv,pool}/*.cpp; do
     compile "$(tr / _ <<< "${source#"$cpp"/}")" "$source" -O1
   done
   local job
@@ -75,6 +85,11 @@ for target in "$@"; do
   if [[ $target == native ]]; then
     build "${CXX:-g++}" "$(uname -m)"
     "$dir/checks"
+    continue
+  fi
+  if [[ $target == amx ]]; then
+    build "${CXX:-g++}" amx
+    ${AMX_RUNNER:-} "$dir/checks"
     continue
   fi
   for tool in aarch64-linux-gnu-g++ qemu-aarch64; do

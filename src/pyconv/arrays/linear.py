@@ -10,6 +10,7 @@ from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
 from pyconv.arrays.conv import Array, Weight
 from pyconv.packed import PackedWeight
+from pyconv.precision import Precision, precision_code
 
 __all__ = ["linear", "linear_bias", "linear_input", "linear_weight"]
 
@@ -25,6 +26,8 @@ def linear(
     *,
     relu: bool = False,
     out: Array | None = None,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Array:
     """Return ``input @ weight.T + bias``, as torch.nn.functional.linear does.
 
@@ -40,6 +43,12 @@ def linear(
         Clamp the result at zero in the same pass; NaN stays NaN.
     out
         Array for the result, as in :func:`pyconv.arrays.conv2d`.
+    algorithm
+        "float32", "bf16x1", "bf16x3" or "bf16x6" (products of bfloat16 for each of float32), to
+        force it whatever its precision.
+    precision
+        "highest", "high" or "medium": what float32 may lose to speed; None for the policy of
+        :func:`pyconv.set_float32_precision`.
 
     Returns
     -------
@@ -63,7 +72,8 @@ def linear(
     if type(relu) is not bool:
         relu = shapes.flag("linear", "relu", relu)
     result = output("linear", out, (*x.shape[:-1], n), x.dtype, *inputs)
-    _core.linear_forward(x, w, bias, result, problem[0], n, k, relu)
+    code = precision_code("linear", precision)
+    _core.linear_forward(x, w, bias, result, problem[0], n, k, relu, code, algorithm or "")
     return result
 
 
@@ -73,7 +83,13 @@ def _check_weight(name: str, weight: Array) -> None:
         raise shapes.value_error(name, "weight", expected, f"shape {weight.shape}")
 
 
-def linear_input(weight: Weight, grad_output: Array) -> Array:
+def linear_input(
+    weight: Weight,
+    grad_output: Array,
+    *,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
+) -> Array:
     """Return the gradient of :func:`linear` for its input.
 
     Parameters
@@ -82,6 +98,8 @@ def linear_input(weight: Weight, grad_output: Array) -> Array:
         (out_features, in_features).
     grad_output
         (..., out_features) of the same dtype.
+    algorithm, precision
+        As in :func:`linear`.
 
     Returns
     -------
@@ -98,11 +116,18 @@ def linear_input(weight: Weight, grad_output: Array) -> Array:
     shapes.check_linear_grad("linear_input", g.shape, g.shape[:-1], w.shape[0])
     n, k = w.shape
     result = np.empty((*g.shape[:-1], k), g.dtype)
-    _core.linear_input(g, w, result, math.prod(g.shape[:-1]), n, k)
+    code = precision_code("linear_input", precision)
+    _core.linear_input(g, w, result, math.prod(g.shape[:-1]), n, k, code, algorithm or "")
     return result
 
 
-def linear_weight(input: Array, grad_output: Array) -> Array:
+def linear_weight(
+    input: Array,
+    grad_output: Array,
+    *,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
+) -> Array:
     """Return the gradient of :func:`linear` for its weight, summed over all rows.
 
     Parameters
@@ -111,6 +136,8 @@ def linear_weight(input: Array, grad_output: Array) -> Array:
         (..., in_features).
     grad_output
         (..., out_features) of the same dtype.
+    algorithm, precision
+        As in :func:`linear`.
 
     Returns
     -------
@@ -129,8 +156,10 @@ def linear_weight(input: Array, grad_output: Array) -> Array:
                 "linear_weight", argument, "at least one dimension", f"shape {value.shape}"
             )
     shapes.check_linear_grad("linear_weight", g.shape, x.shape[:-1], g.shape[-1])
-    result = np.empty((g.shape[-1], x.shape[-1]), x.dtype)
-    _core.linear_weight(x, g, result, math.prod(g.shape[:-1]), g.shape[-1], x.shape[-1])
+    rows, n, k = math.prod(g.shape[:-1]), g.shape[-1], x.shape[-1]
+    result = np.empty((n, k), x.dtype)
+    code = precision_code("linear_weight", precision)
+    _core.linear_weight(x, g, result, rows, n, k, code, algorithm or "")
     return result
 
 

@@ -9,6 +9,7 @@ from numpy import ndarray
 from pyconv import arrays
 from pyconv.autograd import Array, Vjp
 from pyconv.functional.checks import reject_out
+from pyconv.precision import Precision, get_float32_precision
 from pyconv.rules import flat_shape
 from pyconv.shapes import type_error
 from pyconv.shapes.checks import described
@@ -30,8 +31,11 @@ def _linear_rule(
     bias: Array | None,
     *,
     relu: bool,
+    algorithm: str | None,
+    precision: Precision | None,
 ) -> Vjp:
     wants_input, wants_weight, wants_bias = needs
+    level = precision or get_float32_precision()  # of the forward pass, wherever backward runs
     kept_weight = weight if wants_input else None
     kept_input = input if wants_weight else None
     kept_output = output if relu else None
@@ -40,8 +44,8 @@ def _linear_rule(
         if kept_output is not None:
             g = arrays.relu_backward(g, kept_output)
         return (
-            None if kept_weight is None else arrays.linear_input(kept_weight, g),
-            None if kept_input is None else arrays.linear_weight(kept_input, g),
+            None if kept_weight is None else arrays.linear_input(kept_weight, g, precision=level),
+            None if kept_input is None else arrays.linear_weight(kept_input, g, precision=level),
             arrays.linear_bias(g) if wants_bias else None,
         )
 
@@ -59,6 +63,8 @@ def linear(
     *,
     relu: bool = False,
     out: Array | None = None,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Array: ...
 
 
@@ -70,6 +76,8 @@ def linear(
     *,
     relu: bool = False,
     out: None = None,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Tensor: ...
 
 
@@ -81,11 +89,20 @@ def linear(
     *,
     relu: bool = False,
     out: None = None,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Tensor: ...
 
 
 def linear(
-    input: Any, weight: Any, bias: Any = None, *, relu: bool = False, out: Array | None = None
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    relu: bool = False,
+    out: Array | None = None,
+    algorithm: str | None = None,
+    precision: Precision | None = None,
 ) -> Any:
     """input @ weight.T + bias, with ReLU in the same pass if asked for.
 
@@ -100,6 +117,10 @@ def linear(
         Apply max(0, .) in the same pass.
     out : ndarray, optional
         Where to write the result. Plain arrays only.
+    algorithm : str, optional
+        For the forward pass: "float32", "bf16x1", "bf16x3" or "bf16x6".
+    precision : {"highest", "high", "medium"}, optional
+        Instead of the policy of ``pyconv.set_float32_precision``, for the gradients too.
 
     Returns
     -------
@@ -113,16 +134,17 @@ def linear(
     ValueError
         For shapes that do not fit.
     """
+    choice: dict[str, Any] = {"algorithm": algorithm, "precision": precision}
     if (
         type(input) is ndarray
         and type(weight) is ndarray
         and (bias is None or type(bias) is ndarray)
     ):
-        return arrays.linear(input, weight, bias, relu=relu, out=out)
+        return arrays.linear(input, weight, bias, relu=relu, out=out, **choice)
     if any(isinstance(operand, Tensor) for operand in (input, weight, bias)):
         reject_out("linear", out)
-        return _linear(input, weight, bias, relu=relu)
-    return arrays.linear(input, weight, bias, relu=relu, out=out)
+        return _linear(input, weight, bias, relu=relu, **choice)
+    return arrays.linear(input, weight, bias, relu=relu, out=out, **choice)
 
 
 def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:

@@ -1,8 +1,7 @@
-// Which numbers may be split.
+#include "core/split_range.hpp"
+
 #include <cmath>
 #include <cstring>
-
-#include "conv/split_bf16.hpp"
 
 namespace pyconv {
 namespace {
