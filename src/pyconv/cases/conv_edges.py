@@ -142,6 +142,23 @@ _GROUPS = (
         _edge(f"depthwise.s2.width{w}", (1, 2, 5, w), (2, 1, 3, 3), stride=2, padding=1, groups=2)
         for w in (2, 7, 8, 16, 31, 33, 66)
     ),
+    # Two rows of results in a vector: at most 8, 4, 2 columns, and blocks of 8 rows.
+    *(
+        _edge(
+            f"depthwise.two_rows.{h}x{w}.s{s}.{k}x{k}",
+            (2, 3, h, w),
+            (3, 1, k, k),
+            stride=s,
+            padding=k // 2,
+            groups=3,
+        )
+        for h, w, s in ((7, 7, 1), (16, 8, 1), (9, 4, 1), (23, 2, 1))
+        + ((14, 14, 2), (15, 16, 2), (31, 8, 2), (13, 3, 2))
+        for k in (3, 5)
+    ),
+    _edge("depthwise.two_rows.unpadded", (1, 2, 9, 9), (2, 1, 3, 3), groups=2),
+    _edge("depthwise.two_rows.apart", (1, 2, 9, 10), (4, 1, 3, 3), dilation=(1, 2), groups=2),
+    _edge("depthwise.two_rows.multiplier3", (1, 2, 7, 6), (6, 1, 3, 3), padding=1, groups=2),
 )
 
 _RANKS = (
