@@ -114,6 +114,10 @@ void plan_blocks(ConvPlan& plan) {
   const Sizes s = sizes_of(plan);
   const ConvProblem& p = plan.problem;
   int64_t columns = 0;
+  if (reads_image_in_place(plan) && !strided_result(plan)) {
+    plan.phases[0].tail = tail_of(k, plan.phases[0].columns);
+    plan.phases[0].columns -= plan.phases[0].tail;
+  }
   for (const ConvPhase& phase : plan.phases) columns = std::max(columns, phase.columns);
   choose_depth<T>(plan);
   plan.column_block = panels_of_task(ceil_div(columns, width), p.n * p.groups) * width;

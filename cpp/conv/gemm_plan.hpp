@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "conv/list.hpp"
+#include "conv/pointwise_tail.hpp"
 #include "core/scratch.hpp"
 
 namespace pyconv {
@@ -41,6 +42,7 @@ template <class T>
 struct TaskMemory {
   T* panel;   // gathered columns, or the padded band
   T* result;  // where the columns do not lie next to each other in the result
+  T* tail;    // for the columns that are computed apart
   TaskMemory(const ConvPlan& plan, Arena& arena) {
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
     int64_t elements = reads_image_in_place(plan) ? 0 : plan.depth_block * k.lanes * k.tile_vectors;
@@ -54,6 +56,7 @@ struct TaskMemory {
     panel = arena.take<T>(elements);
     const bool apart = strided_result(plan) || reads_band(plan);
     result = apart ? arena.take<T>(plan.row_block * plan.column_block) : nullptr;
+    tail = arena.take<T>(tail_scratch<T>(plan.phases[0], plan.row_block));
   }
 };
 

@@ -43,6 +43,7 @@ class GemmTask {
     const TaskMemory<T> memory(plan_, arena);
     const int64_t width = int64_t{k_.lanes} * k_.tile_vectors;
     int64_t p0 = 0;
+    if (phase_.tail && column_ + columns_ == phase_.columns) run_tail(memory.tail);
     // At least once: without any product the result is still the bias, or zero.
     do {
       depth_at_ = p0;
@@ -145,12 +146,60 @@ class GemmTask {
     T* c = memory.result ? memory.result + j : result() + column_ + j;
     const T* bias = static_cast<const T*>(last ? args_.bias : nullptr);
     const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
+    const Span next = next_span(j + width);
+    t.ahead_step = s_.source[0] * s_.source[1] * s_.source[2];
     for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
       const int64_t high = std::min<int64_t>(k_.tile_rows, rows_ - i);
+      const int64_t line = i / k_.tile_rows * cache_elements;
+      t.ahead = line < next.count ? next.first + line : nullptr;
       t.a = weights(row_ + i);
       t.c = c + i * t.c_row;
       t.row_bias = bias ? bias + group_ * s_.rows + row_ + i : nullptr;
       k_.tile[high - 1][vectors](t);
+    }
+  }
+
+  // What a single tap reads of each channel for the next panel: a line of it is brought near with
+  // every tile of this one, else the gather waits for each channel's page in turn.
+  struct Span {
+    const T* first;
+    int64_t count;
+  };
+  static constexpr int64_t cache_elements = 64 / static_cast<int64_t>(sizeof(T));
+  Span next_span(int64_t j) const {
+    if (reads_image_in_place(plan_) || phase_.taps.size() != 1 || j >= columns_) return {};
+    const int64_t width = int64_t{k_.lanes} * k_.tile_vectors;
+    const int64_t first = std::max<int64_t>(0, source_offset(column_ + j));
+    const int64_t last = source_offset(column_ + std::min(j + width, columns_) - 1);
+    const int64_t plane = s_.source[0] * s_.source[1] * s_.source[2];
+    return {source() + depth_at_ * plane + first, last - first + 1};
+  }
+  int64_t source_offset(int64_t column) const {
+    const int64_t line = column / phase_.grid[2];
+    const int64_t at[3] = {line / phase_.grid[1], line % phase_.grid[1], column % phase_.grid[2]};
+    const Tap& tap = phase_.taps[0];
+    const int64_t(&step)[3] = p_.stride;
+    const bool dense = plan_.direction == Direction::input;
+    const int64_t d = at[0] * (dense ? 1 : step[0]) + tap.d;
+    const int64_t h = at[1] * (dense ? 1 : step[1]) + tap.h;
+    const int64_t w = at[2] * (dense ? 1 : step[2]) + tap.w;
+    return (d * s_.source[1] + h) * s_.source[2] + w;
+  }
+
+  void run_tail(T* scratch) const {
+    TailArgs<T> t{};
+    t.source = source() + phase_.columns;
+    t.out = result() + phase_.columns;
+    t.plane = s_.source[0] * s_.source[1] * s_.source[2];
+    t.weights = weights(row_);
+    t.rows = rows_;
+    if (args_.bias) t.bias = static_cast<const T*>(args_.bias) + group_ * s_.rows + row_;
+    t.relu = args_.relu;
+    t.scratch = scratch;
+    if (plan_.direction == Direction::forward) {
+      forward_tail(k_, phase_, t);
+    } else {
+      input_tail(k_, phase_, t);
     }
   }
 

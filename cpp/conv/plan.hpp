@@ -53,6 +53,7 @@ struct ConvPhase {
   int64_t grid[3];                 // output positions in this phase
   int64_t origin[3];               // first of them
   int64_t columns, depth;          // of the product
+  int64_t tail;                    // columns behind those, apart: pointwise_tail.hpp
   int64_t depth_block;             // at a time: whole channels where a band is read
   int64_t column_blocks, first_task;
   std::vector<ptrdiff_t> b_rows;   // where the tile finds step p of its right operand

@@ -222,6 +222,37 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {_mm256_castsi256_pd(slide_bytes<8 * By>(low, high))};
 }
 
+// Lanes of the pair a, b in any order: lane i is lane `from[i]` of the pair, zero where negative.
+template <class T>
+struct Picks {
+  __m256i index;        // in halves of 32 bits, within either vector
+  __m256 second, keep;  // lanes of b, lanes that are not zero
+  static Picks of(const int32_t (&from)[32 / sizeof(T)]) {
+    constexpr int words = sizeof(T) / 4, lanes = 8 / words;
+    int32_t at[8], high[8], on[8];
+    for (int i = 0; i < 8; ++i) {
+      const int32_t lane = from[i / words];
+      at[i] = lane % lanes * words + i % words;
+      high[i] = lane >= lanes ? -1 : 0;
+      on[i] = lane >= 0 ? -1 : 0;
+    }
+    return {load(at), _mm256_castsi256_ps(load(high)), _mm256_castsi256_ps(load(on))};
+  }
+  static __m256i load(const int32_t (&p)[8]) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  __m256 operator()(__m256 a, __m256 b) const {
+    const __m256 x = _mm256_permutevar8x32_ps(a, index), y = _mm256_permutevar8x32_ps(b, index);
+    return _mm256_and_ps(keep, _mm256_blendv_ps(x, y, second));
+  }
+};
+inline Vec<float> pick(Vec<float> a, Vec<float> b, const Picks<float>& p) {
+  return {p(a.v, b.v)};
+}
+inline Vec<double> pick(Vec<double> a, Vec<double> b, const Picks<double>& p) {
+  return {_mm256_castps_pd(p(_mm256_castpd_ps(a.v), _mm256_castpd_ps(b.v)))};
+}
+
 // The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   const __m256 l = _mm256_unpacklo_ps(a.v, b.v), h = _mm256_unpackhi_ps(a.v, b.v);

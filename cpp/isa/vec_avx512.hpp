@@ -188,6 +188,35 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {_mm512_castsi512_pd(_mm512_alignr_epi64(high, low, By))};
 }
 
+// Lanes of the pair a, b in any order: lane i is lane `from[i]` of the pair, zero where negative.
+template <class T>
+struct Picks;
+template <>
+struct Picks<float> {
+  __m512i index;
+  __mmask16 keep;
+  static Picks of(const int32_t (&from)[16]) {
+    const __m512i lane = _mm512_loadu_si512(from);
+    return {lane, _mm512_cmpge_epi32_mask(lane, _mm512_setzero_si512())};
+  }
+};
+template <>
+struct Picks<double> {
+  __m512i index;
+  __mmask8 keep;
+  static Picks of(const int32_t (&from)[8]) {
+    const __m256i narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m512i lane = _mm512_cvtepi32_epi64(narrow);
+    return {lane, _mm512_cmpge_epi64_mask(lane, _mm512_setzero_si512())};
+  }
+};
+inline Vec<float> pick(Vec<float> a, Vec<float> b, const Picks<float>& p) {
+  return {_mm512_maskz_permutex2var_ps(p.keep, a.v, p.index, b.v)};
+}
+inline Vec<double> pick(Vec<double> a, Vec<double> b, const Picks<double>& p) {
+  return {_mm512_maskz_permutex2var_pd(p.keep, a.v, p.index, b.v)};
+}
+
 // The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   const __m512i l = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);

@@ -196,6 +196,30 @@ inline Vec<T> slide(Vec<T> a, Vec<T> b) {
   return r;
 }
 
+// Lanes of the pair a, b in any order: lane i is lane `from[i]` of the pair, zero where negative.
+template <class T>
+struct Picks {
+  int32_t from[32 / sizeof(T)];
+  static Picks of(const int32_t (&from)[32 / sizeof(T)]) {
+    Picks p;
+    for (int i = 0; i < Vec<T>::lanes; ++i) p.from[i] = from[i];
+    return p;
+  }
+};
+// Not inline, like load_range.
+template <class T>
+#if defined(__GNUC__)
+__attribute__((noinline))
+#endif
+Vec<T> pick(Vec<T> a, Vec<T> b, const Picks<T>& p) {
+  Vec<T> r = Vec<T>::zero();
+  for (int i = 0; i < Vec<T>::lanes; ++i) {
+    const int from = p.from[i];
+    if (from >= 0) r.v[i] = from < Vec<T>::lanes ? a.v[from] : b.v[from - Vec<T>::lanes];
+  }
+  return r;
+}
+
 // The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 template <class T>
 inline void interleave(Vec<T> a, Vec<T> b, Vec<T>& low, Vec<T>& high) {

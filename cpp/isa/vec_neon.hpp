@@ -235,6 +235,29 @@ inline Vec<double> slide(Vec<double> a, Vec<double> b) {
   return {vextq_f64(a.v, b.v, By)};
 }
 
+// Lanes of the pair a, b in any order: lane i is lane `from[i]` of the pair, zero where negative.
+template <class T>
+struct Picks {
+  uint8x16_t bytes;  // of the pair's 32; those past them read as zero
+  static Picks of(const int32_t (&from)[16 / sizeof(T)]) {
+    constexpr int size = static_cast<int>(sizeof(T));
+    uint8_t at[16];
+    for (int i = 0; i < 16; ++i) {
+      const int32_t lane = from[i / size];
+      at[i] = static_cast<uint8_t>(lane < 0 ? 255 : lane * size + i % size);
+    }
+    return {vld1q_u8(at)};
+  }
+};
+inline Vec<float> pick(Vec<float> a, Vec<float> b, const Picks<float>& p) {
+  const uint8x16x2_t pair = {{vreinterpretq_u8_f32(a.v), vreinterpretq_u8_f32(b.v)}};
+  return {vreinterpretq_f32_u8(vqtbl2q_u8(pair, p.bytes))};
+}
+inline Vec<double> pick(Vec<double> a, Vec<double> b, const Picks<double>& p) {
+  const uint8x16x2_t pair = {{vreinterpretq_u8_f64(a.v), vreinterpretq_u8_f64(b.v)}};
+  return {vreinterpretq_f64_u8(vqtbl2q_u8(pair, p.bytes))};
+}
+
 // The reverse of even_lanes and odd_lanes: a and b lane by lane in turn, in two vectors.
 inline void interleave(Vec<float> a, Vec<float> b, Vec<float>& low, Vec<float>& high) {
   low = {vzip1q_f32(a.v, b.v)};

@@ -7,6 +7,7 @@
 #pragma once
 #include "kernels/depthwise_plane.hpp"
 #include "kernels/depthwise_quads.hpp"
+#include "kernels/depthwise_twins.hpp"
 #include "kernels/source_rows.hpp"
 
 namespace {
@@ -44,13 +45,6 @@ PYCONV_UNROLLED void add_columns(SourceRows<T>& rows,
   if constexpr (Count > 2) add_row<Taps, RowStep, K, 0>(w[2], v[2], s);
   if constexpr (K + 1 < (R - 1) * RowStep + Taps) 
     add_columns<RowStep, Border, K + 1>(rows, columns, w, s);
-}
-
-template <class T, int Taps, int I = 0>
-PYCONV_UNROLLED void set_column(const T* weights, ptrdiff_t step, Vec<T> (&w)[Taps]) {
-  w[I] = Vec<T>::set(weights[I * step]);
-  hold(w[I]);
-  if constexpr (I + 1 < Taps) set_column<T, Taps, I + 1>(weights, step, w);
 }
 
 template <class T, int Count, int Taps>
@@ -207,6 +201,7 @@ DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
 
 template <class T>
 void depthwise(const DepthwiseArgs<T>& a) {
+  if (const auto twins = twins_function(a)) return twins(a);
   const DepthwiseFunction<T> run = depthwise_function(a);
   DepthwisePlane<T> plane{a.source, a.weights, T(0), a.out};
   for (int64_t i = 0; i < a.planes; ++i) {

@@ -12,6 +12,13 @@ struct DepthwisePlane {
   T* out;
 };
 
+template <class T, int Taps, int I = 0>
+PYCONV_UNROLLED void set_column(const T* weights, ptrdiff_t step, Vec<T> (&w)[Taps]) {
+  w[I] = Vec<T>::set(weights[I * step]);
+  hold(w[I]);
+  if constexpr (I + 1 < Taps) set_column<T, Taps, I + 1>(weights, step, w);
+}
+
 template <class T>
 inline void store_result(Vec<T> s, bool relu, T* out, int64_t left) {
   constexpr int lanes = Vec<T>::lanes;

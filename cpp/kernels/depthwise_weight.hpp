@@ -4,6 +4,8 @@
 // registers, and each vector of source is multiplied with all of them that it meets, each product
 // going to the sum of its tap.
 #pragma once
+#include "kernels/depthwise_weight_twins.hpp"
+#include "kernels/lane_sums.hpp"
 #include "kernels/source_rows.hpp"
 
 namespace {
@@ -37,12 +39,6 @@ PYCONV_UNROLLED void add_source_rows(SourceRows<T>& rows,
   if constexpr (Count > 2) add_products<Taps, RowStep, K, 0>(g, v[2], s[2]);
   if constexpr (K + 1 < (R - 1) * RowStep + Taps)
     add_source_rows<RowStep, Border, K + 1>(rows, columns, g, s);
-}
-
-template <int I = 0, class T, int Taps>
-PYCONV_UNROLLED void clear(Vec<T> (&s)[Taps]) {
-  s[I] = Vec<T>::zero();
-  if constexpr (I + 1 < Taps) clear<I + 1>(s);
 }
 
 template <int I = 0, class T, int R>
@@ -114,10 +110,13 @@ void weight_columns(const DepthwiseWeightArgs<T>& a, const WeightPlane<T>& plane
         weight_rows<Taps, RowStep, Strided, Count, 1>(a, plane, j, y, x, end, totals);
     }
   }
+  Vec<T> each[Count * Taps];
+  load_rows(totals, lanes, lanes, each);
+  T sums[lane_sums_size<T>(Count * Taps)];
+  lane_sums(each, sums);
   for (int c = 0; c < Count; ++c)
     for (int i = 0; i < Taps; ++i)
-      plane.sums[i * a.column_taps.count + j + c] +=
-          Vec<T>::load(totals + (c * Taps + i) * lanes).sum();
+      plane.sums[i * a.column_taps.count + j + c] += sums[c * Taps + i];
 }
 
 // As many tap columns at a time as leave room for their sums.
@@ -133,6 +132,7 @@ void weight_plane(const DepthwiseWeightArgs<T>& a, const WeightPlane<T>& plane) 
 
 template <class T>
 void depthwise_weight(const DepthwiseWeightArgs<T>& a) {
+  if (const auto twins = weight_twins_function(a)) return twins(a);
   const int64_t taps = a.row_taps.count;
   void (*run)(const DepthwiseWeightArgs<T>&, const WeightPlane<T>&) =
       a.mode == Columns::strided

@@ -6,8 +6,10 @@
 // steps of different recursions before it inlines them, and then warns about the wrong array.
 #if defined(__GNUC__)
 #define PYCONV_UNROLLED inline __attribute__((always_inline))
+#define PYCONV_LIKELY(condition) __builtin_expect(condition, 1)
 #else
 #define PYCONV_UNROLLED inline
+#define PYCONV_LIKELY(condition) (condition)
 #endif
 
 namespace {

@@ -93,6 +93,7 @@ _CHANNELS = (
     *(_edge(f"1x1.in{c}.out{c}", (1, c, 3, 7), (c, c, 1, 1)) for c in (1, 7, 17, 33, 65)),
     *(_edge(f"width{w}", (1, 2, 3, w), (3, 2, 3, 3), padding=1) for w in _AROUND),
     *(_edge(f"1x1.pixels{p}", (1, 5, 1, p), (6, 5, 1, 1)) for p in (1, 2, 15, 31, 47, 49, 97)),
+    *(_edge(f"1x1.tail{p}", (1, 5, 1, p), (6, 5, 1, 1)) for p in (10, 18, 35, 52)),
 )
 
 _GROUPS = (
@@ -105,6 +106,14 @@ _GROUPS = (
     _edge("groups.unbatched", (6, 7, 7), (6, 3, 3, 3), groups=2),
     _edge("groups.narrow", (3, 16, 9, 14), (16, 4, 3, 3), padding=1, groups=4),
     _edge("groups.two_lines", (17, 6, 3, 33), (6, 3, 3, 3), padding=1, stride=(2, 1), groups=2),
+    # Sixteen groups and more on small maps: all lines of a plane are one.
+    _edge("groups16", (1, 64, 7, 7), (48, 4, 3, 3), padding=1, groups=16),
+    _edge("groups16.deep", (1, 320, 4, 6), (144, 20, 3, 3), padding=1, groups=16),
+    _edge("groups16.dilation", (1, 32, 9, 16), (32, 2, 3, 3), dilation=(2, 3), groups=16),
+    _edge("groups16.uneven", (2, 32, 3, 15), (16, 2, 2, 4), padding=((0, 1), (3, 1)), groups=16),
+    _edge("groups16.tall", (1, 16, 70, 2), (32, 1, 5, 5), padding=2, groups=16),
+    _edge("images17", (17, 3, 6, 9), (5, 3, 3, 3), padding=1),
+    _edge("groups.1x1.tail", (1, 22, 7, 7), (26, 11, 1, 1), groups=2),
     _edge("depthwise.multiplier2.5x5", (2, 3, 11, 23), (6, 1, 5, 5), padding=2, groups=3),
     _edge("depthwise.one", (1, 1, 6, 7), (1, 1, 3, 3), padding=1, groups=1),
     _edge("depthwise.multiplier2", (2, 5, 8, 9), (10, 1, 3, 3), padding=1, groups=5),
@@ -142,6 +151,26 @@ _GROUPS = (
         _edge(f"depthwise.s2.width{w}", (1, 2, 5, w), (2, 1, 3, 3), stride=2, padding=1, groups=2)
         for w in (2, 7, 8, 16, 31, 33, 66)
     ),
+    # Two rows of results in a vector: at most 8, 4, 2 columns, and blocks of 8 rows.
+    *(
+        _edge(
+            f"depthwise.two_rows.{h}x{w}.s{s}.{k}x{k}",
+            (2, 3, h, w),
+            (3, 1, k, k),
+            stride=s,
+            padding=k // 2,
+            groups=3,
+        )
+        for s, sizes in (
+            (1, ((7, 7), (16, 8), (9, 4), (23, 2))),
+            (2, ((14, 14), (15, 16), (31, 8), (13, 3))),
+        )
+        for h, w in sizes
+        for k in (3, 5)
+    ),
+    _edge("depthwise.two_rows.unpadded", (1, 2, 9, 9), (2, 1, 3, 3), groups=2),
+    _edge("depthwise.two_rows.apart", (1, 2, 9, 10), (4, 1, 3, 3), dilation=(1, 2), groups=2),
+    _edge("depthwise.two_rows.multiplier3", (1, 2, 7, 6), (6, 1, 3, 3), padding=1, groups=2),
 )
 
 _RANKS = (
@@ -184,6 +213,7 @@ _BLOCKS = (
     _edge("blocks.filters", (1, 2, 5, 7), (1100, 2, 3, 3)),
     _edge("blocks.products", (1, 1300, 2, 3), (18, 1300, 1, 2)),
     _edge("blocks.1x1", (1, 600, 19, 21), (70, 600, 1, 1)),
+    _edge("blocks.1x1.tail", (2, 300, 14, 14), (70, 300, 1, 1)),
     _edge("blocks.1x1.pixels", (2, 6, 61, 67), (7, 6, 1, 1)),
     _edge("blocks.groups", (1, 96, 11, 13), (80, 48, 3, 3), stride=2, padding=1, groups=2),
     _edge("blocks.long_rows", (1, 3, 3, 2300), (4, 3, 3, 3), padding=1),
