@@ -46,6 +46,15 @@ def conv_forward(
     relu: bool,
     /,
 ) -> None: ...
+def conv_relu_max_pool(
+    plan: ConvPlan,
+    pool: PoolProblem,
+    input: Array,
+    weight: Array | PackedWeight,
+    bias: Array | None,
+    out: Array,
+    /,
+) -> None: ...
 def conv_input(
     plan: ConvPlan, grad_output: Array, weight: Array | PackedWeight, out: Array, /
 ) -> None: ...
