@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from pyconv import arrays
 from pyconv.autograd import Array, is_grad_enabled
@@ -14,13 +14,11 @@ from pyconv.tensor import Tensor
 
 __all__ = ["conv2d_relu_max_pool2d"]
 
-Operand: TypeAlias = "Tensor | Array | None"
-
 
 def conv2d_relu_max_pool2d(
     input: Any,
     weight: Any,
-    bias: Operand = None,
+    bias: Any = None,
     stride: Size = 1,
     padding: Padding = 0,
     dilation: Size = 1,
@@ -54,7 +52,7 @@ def conv2d_relu_max_pool2d(
     TypeError, ValueError
         As the two functions do.
     """
-    operands: tuple[Any, ...] = (input, weight, bias)
+    operands = (input, weight, bias)
     geometry: dict[str, Any] = {
         "stride": stride, "padding": padding, "dilation": dilation, "groups": groups,
         "precision": precision,
@@ -65,10 +63,10 @@ def conv2d_relu_max_pool2d(
     }  # fmt: skip
     tensors = [operand for operand in operands if isinstance(operand, Tensor)]
     if not tensors:
-        return arrays.conv2d_relu_max_pool2d(*operands, **geometry, **windows, out=out)
+        return arrays.conv2d_relu_max_pool2d(input, weight, bias, **geometry, **windows, out=out)
     reject_out("conv2d_relu_max_pool2d", out)
     if is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        made = conv2d(*operands, **geometry, relu=True)
+        made = conv2d(input, weight, bias, **geometry, relu=True)
         return max_pool2d(made, kernel_size, pool_stride, pool_padding, 1, ceil_mode)
-    plain = [operand.data if isinstance(operand, Tensor) else operand for operand in operands]
-    return Tensor(arrays.conv2d_relu_max_pool2d(*plain, **geometry, **windows))
+    x, w, b = (operand.data if isinstance(operand, Tensor) else operand for operand in operands)
+    return Tensor(arrays.conv2d_relu_max_pool2d(x, w, b, **geometry, **windows))
