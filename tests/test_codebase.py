@@ -89,7 +89,8 @@ def _include_rule(folder: str) -> tuple[str, ...]:
         "elementwise": (*drivers, "elementwise/"),
         "conv": (*drivers, "conv/"),
         "linear": (*drivers, "linear/", "conv/plan.hpp"),
-        "python": ("core/", "conv/", "linear/", "pool/", "elementwise/", "python/"),
+        "fused": ("core/", "conv/plan.hpp", "pool/max_pool.hpp", "fused/"),
+        "python": ("core/", "conv/", "linear/", "pool/", "elementwise/", "fused/", "python/"),
     }[folder]
 
 

@@ -35,6 +35,10 @@ GOOD: dict[str, dict[str, Any]] = {
         "input": _zeros(2, 4, 6, 7), "weight": _zeros(6, 2, 3, 3), "bias": _zeros(6),
         "padding": 1, "groups": 2,
     },
+    "conv2d_relu_max_pool2d": {
+        "input": _zeros(2, 4, 6, 7), "weight": _zeros(6, 2, 3, 3), "bias": _zeros(6),
+        "padding": 1, "groups": 2, "kernel_size": 3, "pool_padding": 1,
+    },
     "conv2d_input": {
         "input_size": (2, 4, 6, 7), "weight": _zeros(6, 2, 3, 3),
         "grad_output": _zeros(2, 6, 6, 7), "padding": 1, "groups": 2,
@@ -58,6 +62,10 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "relu": {"input": _zeros(2, 3, 5)},
     "relu_backward": {"grad_output": _zeros(2, 3, 5), "output": _zeros(2, 3, 5)},
+    "relu_with_bits": {"input": _zeros(2, 3, 5)},
+    "relu_bits_backward": {
+        "grad_output": _zeros(2, 3, 5), "bits": _zeros(4, dtype=np.uint8),
+    },
     "linear": {"input": _zeros(4, 5), "weight": _zeros(3, 5), "bias": _zeros(3)},
     "linear_input": {"weight": _zeros(3, 5), "grad_output": _zeros(4, 3)},
     "linear_weight": {"input": _zeros(4, 5), "grad_output": _zeros(4, 3)},
@@ -140,6 +148,14 @@ BAD: dict[str, tuple[Any, ...]] = {
         *(({"bias": _zeros(*s)}, ValueError, "bias") for s in ((5,), (1,), (6, 1), ())),
         ({"padding": 2**31 - 1}, ValueError, "padding|output"),
     ),
+    "conv2d_relu_max_pool2d": (
+        *_CONV, *_CONV_INPUTS, *_WEIGHTS,
+        *(({"bias": _zeros(*s)}, ValueError, "bias") for s in ((5,), (1,), (6, 1), ())),
+        ({"pool_padding": 2}, ValueError, "padding"),
+        ({"kernel_size": 0}, ValueError, "kernel_size"),
+        ({"pool_stride": 1.5}, TypeError, "stride"),
+        ({"ceil_mode": 1}, TypeError, "ceil_mode"),
+    ),
     "conv2d_input": (
         *_CONV, *_WEIGHTS, *_GRADS,
         *(({"input_size": v}, ValueError, "input_size") for v in _SIZES),
@@ -172,6 +188,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "avg_pool2d": (*_POOL, *_AVERAGE),
     "avg_pool2d_backward": (*_POOL_BACK, *_AVERAGE),
     "relu_backward": (({"output": _zeros(2, 3, 6)}, ValueError, "output"),),
+    "relu_bits_backward": (({"bits": _zeros(5, dtype=np.uint8)}, ValueError, "bits"),),
     "linear": (
         *(({"input": _zeros(*s)}, ValueError, "input") for s in ((4, 6), (5, 4), ())),
         *(({"weight": _zeros(*s)}, ValueError, "weight") for s in ((5,), (1, 3, 5), ())),
@@ -247,7 +264,7 @@ _OPERANDS = [
     (function, argument)
     for function, good in GOOD.items()
     for argument, value in good.items()
-    if isinstance(value, np.ndarray) and argument != "offsets"
+    if isinstance(value, np.ndarray) and argument not in ("offsets", "bits")
 ]
 
 
@@ -293,7 +310,7 @@ def test_unknown_algorithms(function: str) -> None:
             _call(function, {"algorithm": wrong})
 
 
-_WITH_OUT = [name for name in GOOD if not name.endswith(("_bias", "_with_offsets"))]
+_WITH_OUT = [name for name in GOOD if not name.endswith(("_bias", "_with_offsets", "_with_bits"))]
 _WITH_OUT = [name for name in _WITH_OUT if not name.startswith("linear_")]
 
 

@@ -30,6 +30,19 @@ def test_relu_and_its_gradient(guard: Any, isa: str, count: int, dtype: npt.DTyp
     back = guard.empty((count,), dtype, 8)
     assert arrays.relu_backward(grad, out, out=back) is back
     assert_same(back, reference.relu_backward(grad, out))
+    assert_same(arrays.relu_with_bits(x)[0], out)
+    also = x.copy()
+    result, bits = arrays.relu_with_bits(also, out=also)
+    assert result is also
+    assert_same(also, out)
+    passes = ~(out <= 0)
+    assert_same(bits, np.packbits(passes, bitorder="little"))
+    again = guard.empty((count,), dtype, 8)
+    assert arrays.relu_bits_backward(grad, guard.place(bits, 1), out=again) is again
+    assert_same(again, back)
+    grad = grad.copy()
+    assert arrays.relu_bits_backward(grad, bits, out=grad) is grad
+    assert_same(grad, back)
 
 
 def test_relu_agrees_with_torch() -> None:
@@ -52,6 +65,10 @@ def test_threads_do_not_show(isa: str, dtype: npt.DTypeLike, rng: np.random.Gene
             pyconv.config.set_num_threads(threads)
             assert_same(arrays.relu(x), np.maximum(x, 0))
             assert_same(arrays.relu_backward(x, x), np.where(x > 0, x, 0))
+            y, bits = arrays.relu_with_bits(x)
+            assert_same(y, np.maximum(x, 0))
+            assert_same(bits, np.packbits(x > 0, bitorder="little"))
+            assert_same(arrays.relu_bits_backward(x, bits), np.maximum(x, 0))
     finally:
         pyconv.config.set_num_threads(before)
 
@@ -99,6 +116,18 @@ def test_messages_say_what_to_do() -> None:
         arrays.relu_backward(np.zeros(3, np.float32), np.zeros(3))
     with pytest.raises(ValueError, match=r"'output'.*\(3,\).*\(4,\)"):
         arrays.relu_backward(np.zeros(3), np.zeros(4))
+
+
+def test_bits_that_do_not_fit_are_refused() -> None:
+    grad = np.zeros((3, 3), np.float32)
+    for wrong in (np.zeros(1, np.uint8), np.zeros((2, 1), np.uint8), np.zeros(9, np.uint8)):
+        with pytest.raises(ValueError, match=r"relu_bits_backward\(\): argument 'bits'"):
+            arrays.relu_bits_backward(grad, wrong)
+    for other in (np.zeros(2, np.int8), [0, 0], None):
+        with pytest.raises(TypeError, match=r"'bits': expected an array of uint8"):
+            arrays.relu_bits_backward(grad, other)  # type: ignore[arg-type]
+    strided = np.array([255, 0, 1, 0], np.uint8)[::2]
+    assert_same(arrays.relu_bits_backward(grad + 1, strided), grad + 1)
 
 
 class Subclass(np.ndarray[Any, Any]):

@@ -9,14 +9,18 @@
 namespace pyconv {
 namespace {
 
-constexpr int64_t block = 65536;
-
-// Calls body(first, count) for blocks of a run; `arrays` of them are moved.
+// Calls body(first, count) for equal runs of at most 65536 elements, a multiple of 4 of them: of
+// 3.06 runs the last would keep one of two threads waiting for half of the time. Whole bytes of
+// bits and whole cache lines belong to a run. `arrays` are moved.
 template <class T, class Body>
 void for_runs(int64_t count, int arrays, const Body& body) {
+  constexpr int64_t block = 65536, line = 64;
   const double bytes = static_cast<double>(count) * static_cast<double>(sizeof(T)) * arrays;
-  parallel_for((count + block - 1) / block, bytes, [&](int64_t task) {
-    body(task * block, std::min(block, count - task * block));
+  const int64_t lines = (count + line - 1) / line;
+  const int64_t tasks = std::min(lines, 4 * ((count + 4 * block - 1) / (4 * block)));
+  parallel_for(tasks, bytes, [&](int64_t task) {
+    const int64_t at = lines * task / tasks * line, end = lines * (task + 1) / tasks * line;
+    body(at, std::min(end, count) - at);
   });
 }
 
@@ -36,9 +40,27 @@ void relu_backward(const T* grad, const T* output, int64_t count, T* out) {
   });
 }
 
+template <class T>
+void relu_forward(const T* x, int64_t count, T* out, uint8_t* bits) {
+  const auto kernel = kernels_of<T>(current_isa()).elementwise.relu_bits;
+  for_runs<T>(count, 2, [&](int64_t at, int64_t n) { kernel(x + at, n, out + at, bits + at / 8); });
+}
+
+template <class T>
+void relu_backward(const T* grad, const uint8_t* bits, int64_t count, T* out) {
+  const auto kernel = kernels_of<T>(current_isa()).elementwise.relu_bits_backward;
+  for_runs<T>(count, 2, [&](int64_t at, int64_t n) {
+    kernel(grad + at, bits + at / 8, n, out + at);
+  });
+}
+
 template void relu_forward(const float*, int64_t, float*);
 template void relu_forward(const double*, int64_t, double*);
 template void relu_backward(const float*, const float*, int64_t, float*);
 template void relu_backward(const double*, const double*, int64_t, double*);
+template void relu_forward(const float*, int64_t, float*, uint8_t*);
+template void relu_forward(const double*, int64_t, double*, uint8_t*);
+template void relu_backward(const float*, const uint8_t*, int64_t, float*);
+template void relu_backward(const double*, const uint8_t*, int64_t, double*);
 
 }  // namespace pyconv

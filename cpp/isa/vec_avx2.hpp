@@ -50,6 +50,13 @@ struct Vec<float> {
   static Mask equal(Bytes a, Bytes b) {
     return _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_cmpeq_epi8(a, b)));
   }
+  // A mask as bits, lane 0 the lowest; those past the last lane are zero, or ignored.
+  static unsigned to_bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_ps(m)); }
+  static Mask from_bits(unsigned bits) {
+    const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i all = _mm256_set1_epi32(static_cast<int>(bits));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, lane), lane));
+  }
   void store_bytes(uint8_t* p) const {
     const __m256i words = _mm256_cvttps_epi32(v);
     const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
@@ -133,6 +140,12 @@ struct Vec<double> {
   static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
   static Mask equal(Bytes a, Bytes b) {
     return _mm256_castsi256_pd(_mm256_cvtepi8_epi64(_mm_cmpeq_epi8(a, b)));
+  }
+  static unsigned to_bits(Mask m) { return static_cast<unsigned>(_mm256_movemask_pd(m)); }
+  static Mask from_bits(unsigned bits) {
+    const __m256i lane = _mm256_setr_epi64x(1, 2, 4, 8);
+    const __m256i all = _mm256_set1_epi64x(static_cast<int>(bits));
+    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(all, lane), lane));
   }
   void store_bytes(uint8_t* p) const {
     const __m128i words = _mm256_cvttpd_epi32(v), halves = _mm_packs_epi32(words, words);

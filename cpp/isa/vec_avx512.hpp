@@ -40,6 +40,9 @@ struct Vec<float> {
   static Mask equal(Bytes a, Bytes b) {
     return _mm_cmpeq_epi8_mask(a, b);
   }
+  // A mask as bits, lane 0 the lowest; those past the last lane are zero, or ignored.
+  static unsigned to_bits(Mask m) { return m; }
+  static Mask from_bits(unsigned bits) { return static_cast<Mask>(bits); }
   void store_bytes(uint8_t* p) const {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
@@ -108,6 +111,8 @@ struct Vec<double> {
   static Mask equal(Bytes a, Bytes b) {
     return static_cast<Mask>(_mm_cmpeq_epi8_mask(a, b));
   }
+  static unsigned to_bits(Mask m) { return m; }
+  static Mask from_bits(unsigned bits) { return static_cast<Mask>(bits); }
   void store_bytes(uint8_t* p) const {
     const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);

@@ -80,6 +80,17 @@ struct Vec {
     for (int i = 0; i < lanes; ++i) m.on[i] = a.of[i] == b.of[i];
     return m;
   }
+  // A mask as bits, lane 0 the lowest; those past the last lane are zero, or ignored.
+  static unsigned to_bits(Mask m) {
+    unsigned bits = 0;
+    for (int i = 0; i < lanes; ++i) bits |= static_cast<unsigned>(m.on[i] != 0) << i;
+    return bits;
+  }
+  static Mask from_bits(unsigned bits) {
+    Mask m;
+    for (int i = 0; i < lanes; ++i) m.on[i] = (bits >> i & 1) != 0;
+    return m;
+  }
   void store_bytes(uint8_t* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
   }

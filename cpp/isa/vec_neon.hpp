@@ -61,6 +61,13 @@ struct Vec<float> {
     const int16x8_t halves = vmovl_s8(vreinterpret_s8_u8(vceq_u8(a, b)));
     return vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(halves)));
   }
+  // A mask as bits, lane 0 the lowest; those past the last lane are zero, or ignored.
+  static uint32x4_t lane_bits() {
+    static const uint32_t bits[4] = {1, 2, 4, 8};
+    return vld1q_u32(bits);
+  }
+  static unsigned to_bits(Mask m) { return vaddvq_u32(vandq_u32(m, lane_bits())); }
+  static Mask from_bits(unsigned bits) { return vtstq_u32(vdupq_n_u32(bits), lane_bits()); }
   void store_bytes(uint8_t* p) const {
     const uint16x4_t halves = vmovn_u32(vcvtq_u32_f32(v));
     const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
@@ -157,6 +164,13 @@ struct Vec<double> {
   static Bytes set_bytes(uint8_t value) { return {{value, value}}; }
   static Mask equal(Bytes a, Bytes b) {
     const uint64_t on[2] = {a.of[0] == b.of[0] ? ~0ull : 0ull, a.of[1] == b.of[1] ? ~0ull : 0ull};
+    return vld1q_u64(on);
+  }
+  static unsigned to_bits(Mask m) {
+    return static_cast<unsigned>((vgetq_lane_u64(m, 0) & 1) | (vgetq_lane_u64(m, 1) & 2));
+  }
+  static Mask from_bits(unsigned bits) {
+    const uint64_t on[2] = {bits & 1 ? ~0ull : 0ull, bits & 2 ? ~0ull : 0ull};
     return vld1q_u64(on);
   }
   void store_bytes(uint8_t* p) const {

@@ -85,20 +85,63 @@ Vec<T> lane_sums(const T* in, int64_t count) {
   return add(add(s[0], s[1]), add(s[2], s[3]));
 }
 
-// Windows that are the whole plane. As many planes as there are lanes finish together: one
-// transpose instead of a horizontal sum each, and in the same order wherever a plane stands.
+// Lanes 0, 1, ... of the result: sums of neighbouring lanes of a, then of b.
+template <class T>
+inline Vec<T> pair_sums(Vec<T> a, Vec<T> b) {
+  return add(even_lanes(a, b), odd_lanes(a, b));
+}
+
+// A plane of `Vectors` whole vectors and a tail, or of any size where that is negative.
+template <int Vectors, class T>
+inline Vec<T> plane_sum(const T* in, int64_t count) {
+  if constexpr (Vectors < 0) {
+    return lane_sums(in, count);
+  } else {
+    constexpr int whole = Vectors * Vec<T>::lanes;
+    Vec<T> sum = Vec<T>::load_n(in + whole, static_cast<int>(count) - whole);
+    for (int i = 0; i < Vectors; ++i) sum = add(sum, Vec<T>::load(in + i * Vec<T>::lanes));
+    return sum;
+  }
+}
+
+// The sums of `Planes` planes in neighbouring lanes, each in lanes / Planes parts.
+template <int Vectors, int Planes, class T>
+inline Vec<T> folded_sums(const T* in, int64_t count) {
+  if constexpr (Planes == 1) {
+    return plane_sum<Vectors>(in, count);
+  } else {
+    const Vec<T> first = folded_sums<Vectors, Planes / 2>(in, count);
+    return pair_sums(first, folded_sums<Vectors, Planes / 2>(in + Planes / 2 * count, count));
+  }
+}
+
+// As many planes as there are lanes finish together: half as many shuffles as their transpose, and
+// one order of the sum wherever a plane stands.
+template <class T, int Vectors>
+void short_plane_means(const T* in, int64_t planes, int64_t count, T divisor, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (; planes >= lanes; planes -= lanes, in += lanes * count, out += lanes)
+    div(folded_sums<Vectors, lanes>(in, count), Vec<T>::set(divisor)).store(out);
+  if (planes == 0) return;
+  Vec<T> sums[lanes];
+  for (int i = 0; i < lanes; ++i)
+    sums[i] = i < planes ? plane_sum<Vectors>(in + i * count, count) : Vec<T>::zero();
+  for (int left = lanes; left > 1; left /= 2)
+    for (int i = 0; i < left / 2; ++i) sums[i] = pair_sums(sums[2 * i], sums[2 * i + 1]);
+  div(sums[0], Vec<T>::set(divisor)).store_n(out, static_cast<int>(planes));
+}
+
+// Windows that are the whole plane. 7x7, the usual one, is three vectors of 16 and a tail: loops
+// over a number that is not known before the run took twice as long.
 template <class T>
 void plane_means(const T* in, int64_t planes, int64_t count, T divisor, T* out) {
-  constexpr int lanes = Vec<T>::lanes;
-  for (int64_t plane = 0; plane < planes; plane += lanes) {
-    const int n = planes - plane < lanes ? static_cast<int>(planes - plane) : lanes;
-    Vec<T> sums[lanes];
-    for (int i = 0; i < lanes; ++i)
-      sums[i] = i < n ? lane_sums(in + (plane + i) * count, count) : Vec<T>::zero();
-    transpose(sums);
-    for (int half = lanes / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; ++i) sums[i] = add(sums[i], sums[i + half]);
-    div(sums[0], Vec<T>::set(divisor)).store_n(out + plane, n);
+  switch (count / Vec<T>::lanes) {
+    case 0: return short_plane_means<T, 0>(in, planes, count, divisor, out);
+    case 1: return short_plane_means<T, 1>(in, planes, count, divisor, out);
+    case 2: return short_plane_means<T, 2>(in, planes, count, divisor, out);
+    case 3: return short_plane_means<T, 3>(in, planes, count, divisor, out);
+    case 4: return short_plane_means<T, 4>(in, planes, count, divisor, out);
+    default: return short_plane_means<T, -1>(in, planes, count, divisor, out);
   }
 }
 

@@ -1,5 +1,6 @@
 // Collects the kernels of this unit into its one exported symbol.
 #pragma once
+#include "kernels/avg_gather.hpp"
 #include "kernels/avg_pool.hpp"
 #include "kernels/copy.hpp"
 #include "kernels/depthwise.hpp"
@@ -47,6 +48,7 @@ constexpr void fill_direct(PoolKernels<T>& k) {
   k.max_offsets_direct[Form] = &pool_direct<T, MaxPositions, K, Step>;
   k.avg_forward_direct[Form] = &pool_direct<T, Means, K, Step>;
   k.max_gather[Form] = &max_gather<T, K, Step>;
+  k.avg_gather[Form] = &avg_gather<T, K, Step>;
 }
 
 template <class T>
@@ -85,7 +87,7 @@ constexpr Kernels<T> make_kernels() {
   k.winograd[0] = make_winograd<T, 2>();
   k.winograd[1] = make_winograd<T, 4>();
   k.pool = pool_kernels<T>();
-  k.elementwise = {&relu<T>, &relu_backward<T>};
+  k.elementwise = {&relu<T>, &relu_backward<T>, &relu_bits<T>, &relu_bits_backward<T>};
   return k;
 }
 

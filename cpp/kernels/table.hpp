@@ -204,6 +204,7 @@ struct PoolKernels {
   void (*max_offsets_direct[direct_pools])(const PoolArgs<T>&);
   void (*avg_forward_direct[direct_pools])(const PoolArgs<T>&);
   void (*max_gather[direct_pools])(const PoolArgs<T>&);
+  void (*avg_gather[direct_pools])(const PoolArgs<T>&);
   void (*avg_backward)(const PoolArgs<T>&);
   // out[p] = sum of plane p / divisor, and its reverse: every element of plane p = in[p] / divisor.
   void (*plane_means)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
@@ -251,6 +252,9 @@ template <class T>
 struct ElementwiseKernels {
   void (*relu)(const T* in, int64_t count, T* out);  // in place where in == out
   void (*relu_backward)(const T* grad, const T* output, int64_t count, T* out);
+  // With a bit for each element: whether its gradient passes, the first of a byte the lowest.
+  void (*relu_bits)(const T* in, int64_t count, T* out, uint8_t* bits);
+  void (*relu_bits_backward)(const T* grad, const uint8_t* bits, int64_t count, T* out);
 };
 
 template <class T>

@@ -110,6 +110,25 @@ void run_forward(const PoolProblem& p, const T* x, T* out, std::size_t scratch,
   });
 }
 
+// Likewise for blocks of the gradient of the image.
+template <class T, class Kernel>
+void run_backward(const PoolProblem& p, const T* grad, T* out, std::size_t scratch,
+                  const PoolArgs<T>& shared, Kernel kernel) {
+  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
+  const double taps = static_cast<double>(p.kernel[0] + p.kernel[1]);
+  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
+  for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
+    PoolArgs<T> a = shared;
+    a.in = grad + plane * out_plane;
+    a.out = out + plane * in_plane;
+    a.planes = planes;
+    a.row = row;
+    a.rows = rows;
+    a.scratch = static_cast<T*>(task_scratch(scratch));
+    kernel(a);
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -139,32 +158,25 @@ void avg_pool_forward(const PoolProblem& p, AvgRule rule, const T* x, T* out) {
 template <class T>
 void avg_pool_backward(const PoolProblem& p, AvgRule rule, const T* grad, T* out) {
   const PoolKernels<T>& kernels = kernels_of<T>(current_isa()).pool;
-  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
-  const double bytes = traffic(p, sizeof(T));
   if (is_global(p)) {
+    const int64_t in_plane = p.input[0] * p.input[1];
+    const double bytes = traffic(p, sizeof(T));
     const T divisor = global_divisor<T>(p, rule);
     return for_blocks(p, 1, bytes, [&](int64_t plane, int64_t planes, int64_t, int64_t) {
       kernels.plane_fill(grad + plane, planes, in_plane, divisor, out + plane * in_plane);
     });
   }
-  if (!rows_fit(p)) return backward_plain(p, rule, grad, out);
-  const ColumnTables tables(p, true);
+  const int form = direct_form(p);
+  if (form < 0 && !rows_fit(p)) return backward_plain(p, rule, grad, out);
   const Divisors<T> divisors(p, rule);
-  PoolArgs<T> shared = arguments(p, divisors);
+  const PoolArgs<T> shared = arguments(p, divisors);
+  if (form >= 0) return run_backward(p, grad, out, 0, shared, kernels.avg_gather[form]);
+  const ColumnTables tables(p, true);
   const PoolColumns& c = tables.columns();
-  shared.columns = &c;
+  PoolArgs<T> split = shared;
+  split.columns = &c;
   const auto scratch = static_cast<std::size_t>(c.grad_size + c.parts * c.part_size);
-  const double work = bytes + outputs(p) * static_cast<double>(p.kernel[0] + p.kernel[1]) / 4;
-  for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
-    PoolArgs<T> a = shared;
-    a.in = grad + plane * out_plane;
-    a.out = out + plane * in_plane;
-    a.planes = planes;
-    a.row = row;
-    a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(scratch * sizeof(T)));
-    kernels.avg_backward(a);
-  });
+  run_backward(p, grad, out, scratch * sizeof(T), split, kernels.avg_backward);
 }
 
 template void avg_pool_forward(const PoolProblem&, AvgRule, const float*, float*);

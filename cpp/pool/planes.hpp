@@ -49,19 +49,22 @@ inline Span span(const PoolProblem& p, int axis, int64_t window) {
   return {first, start + first * step, std::min(reach, p.input[axis]), step};
 }
 
-// Calls body(plane, planes, row, rows) for blocks of about 64 thousand elements of the larger of
-// image and result. `rows` counts those of one result plane; work is as for parallel_for.
+// Calls body(plane, planes, row, rows) for blocks of at most about 64 thousand elements of the
+// larger of image and result. `rows` counts those of one result plane; work is as for
+// parallel_for. Small planes make a multiple of 4 equal groups, because the rest of a division is
+// a task that most threads would wait for: 256 planes of 28x28 were 83, 83, 83 and 7.
 template <class Body>
 void for_blocks(const PoolProblem& p, int64_t rows, double work, const Body& body) {
   constexpr int64_t block = 65536;
   const int64_t plane = std::max(p.input[0] * p.input[1], p.output[0] * p.output[1]);
-  const int64_t group = std::max<int64_t>(1, block / plane);
   const int64_t strips = std::min(rows, std::max<int64_t>(1, plane / block));
-  const int64_t groups = (p.planes + group - 1) / group;
+  const int64_t fours = (p.planes * plane + 4 * block - 1) / (4 * block);
+  const int64_t groups = plane < block / 8 ? std::min(p.planes, 4 * fours) : p.planes;
   parallel_for(groups * strips, work, [&](int64_t task) {
-    const int64_t first = task / strips * group, strip = task % strips;
+    const int64_t group = task / strips, strip = task % strips;
+    const int64_t first = p.planes * group / groups, last = p.planes * (group + 1) / groups;
     const int64_t row = rows * strip / strips, end = rows * (strip + 1) / strips;
-    body(first, std::min(group, p.planes - first), row, end - row);
+    body(first, last - first, row, end - row);
   });
 }
 

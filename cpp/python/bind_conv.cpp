@@ -1,6 +1,7 @@
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/plan.hpp"
+#include "fused/conv_pool.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
 #include "python/unlocked.hpp"
@@ -77,6 +78,25 @@ void forward(const Plan& plan, const py::array& x, const py::object& weight, con
   if (out.size()) run(*plan, args);
 }
 
+// The plan and the pooling are those of some images; x and out hold any number of such blocks.
+void forward_pooled(const Plan& plan, const PoolProblem& pool, const py::array& x,
+                    const py::object& weight, const py::object& bias, py::array out) {
+  const ConvProblem& p = plan->problem;
+  if (plan->direction != Direction::forward) throw std::invalid_argument("not a forward plan");
+  const bool fits = p.n > 0 && pool.planes == p.n * p.k && p.output[0] == 1 &&
+                    pool.input[0] == p.output[1] && pool.input[1] == p.output[2];
+  if (!fits) throw std::invalid_argument("pool: is not of what the plan makes");
+  const int64_t block = source_elements(p), blocks = block ? x.size() / block : 0;
+  ConvArgs args{};
+  args.source = read(x, plan->type, blocks * block, "input");
+  take_weight(weight, *plan, args);
+  if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), plan->type, p.k, "bias");
+  args.out = write(out, plan->type, blocks * pool.planes * pool.output[0] * pool.output[1], "out");
+  args.relu = true;
+  const py::gil_scoped_release unlocked;
+  conv_max_pool(*plan, pool, args, blocks);
+}
+
 void input_gradient(const Plan& plan, const py::array& grad, const py::object& weight,
                     py::array out) {
   const ConvProblem& p = plan->problem;
@@ -149,6 +169,11 @@ void register_conv(py::module_& m) {
   m.def("conv_forward", [](const std::shared_ptr<ConvPlan>& plan, const py::array& x,
                            const py::object& weight, const py::object& bias, py::array out,
                            bool relu) { forward(plan, x, weight, bias, std::move(out), relu); });
+  m.def("conv_relu_max_pool", [](const std::shared_ptr<ConvPlan>& plan, const PoolProblem& pool,
+                                 const py::array& x, const py::object& weight,
+                                 const py::object& bias, py::array out) {
+    forward_pooled(plan, pool, x, weight, bias, std::move(out));
+  });
   m.def("conv_input", [](const std::shared_ptr<ConvPlan>& plan, const py::array& grad,
                          const py::object& weight, py::array out) {
     input_gradient(plan, grad, weight, std::move(out));

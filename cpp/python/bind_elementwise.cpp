@@ -39,6 +39,43 @@ void backward(const py::array& grad, const py::array& output, py::array& out) {
   }
 }
 
+// One bit for each of `count` elements.
+void check_bits(const py::array& bits, int64_t count) {
+  const bool contiguous = (bits.flags() & py::array::c_style) != 0;
+  if (!py::isinstance<py::array_t<uint8_t>>(bits) || !contiguous || bits.size() != (count + 7) / 8)
+    throw std::invalid_argument("bits: expected a C-contiguous array of uint8, one bit an element");
+}
+
+void forward_bits(const py::array& x, py::array& out, py::array& bits) {
+  const ElementType type = element_type(x, "x");
+  const int64_t count = x.size();
+  const void* from = read(x, type, count, "x");
+  void* to = write(out, type, count, "out");
+  check_bits(bits, count);
+  auto* mask = static_cast<uint8_t*>(bits.mutable_data());
+  const py::gil_scoped_release unlocked;
+  if (type == ElementType::f32) {
+    relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to), mask);
+  } else {
+    relu_forward(static_cast<const double*>(from), count, static_cast<double*>(to), mask);
+  }
+}
+
+void backward_bits(const py::array& grad, const py::array& bits, py::array& out) {
+  const ElementType type = element_type(grad, "grad");
+  const int64_t count = grad.size();
+  const void* from = read(grad, type, count, "grad");
+  void* to = write(out, type, count, "out");
+  check_bits(bits, count);
+  const auto* mask = static_cast<const uint8_t*>(bits.data());
+  const py::gil_scoped_release unlocked;
+  if (type == ElementType::f32) {
+    relu_backward(static_cast<const float*>(from), mask, count, static_cast<float*>(to));
+  } else {
+    relu_backward(static_cast<const double*>(from), mask, count, static_cast<double*>(to));
+  }
+}
+
 }  // namespace
 }  // namespace pyconv
 
@@ -46,4 +83,6 @@ void register_elementwise(py::module_& m) {
   using py::arg;
   m.def("relu_forward", &pyconv::forward, arg("x"), arg("out"));
   m.def("relu_backward", &pyconv::backward, arg("grad"), arg("output"), arg("out"));
+  m.def("relu_forward_bits", &pyconv::forward_bits, arg("x"), arg("out"), arg("bits"));
+  m.def("relu_backward_bits", &pyconv::backward_bits, arg("grad"), arg("bits"), arg("out"));
 }

@@ -81,6 +81,8 @@ T clamped(T value, bool relu) {
 
 // Every pass of the drivers on these kernels.
 template <class T>
+void check_relu_bits();
+template <class T>
 void check_pooling();
 template <class T>
 void check_convolution();

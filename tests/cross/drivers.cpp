@@ -216,6 +216,25 @@ int check_conv(const ConvProblem& p, Direction direction) {
 }  // namespace
 
 template <class T>
+void check_relu_bits() {
+  const ElementwiseKernels<T>& k = kernels_under_test<T>().elementwise;
+  for (int64_t count = 0; count <= 70; ++count) {
+    Guarded<T> in(count, true), grad(count, true), out(count), back(count);
+    if (count > 5) in[5] = std::numeric_limits<T>::quiet_NaN();
+    std::vector<uint8_t> bits(static_cast<std::size_t>(count / 8 + 2), 0xa5);
+    k.relu_bits(in.data(), count, out.data(), bits.data());
+    k.relu_bits_backward(grad.data(), bits.data(), count, back.data());
+    for (int64_t i = 0; i < count; ++i) {
+      expect("relu_bits", i, out[i], in[i] <= T(0) ? T(0) : in[i]);
+      expect("relu_bits_backward", i, back[i], in[i] <= T(0) ? T(0) : grad[i]);
+    }
+    expect("relu_bits: canary", count, T(bits[static_cast<std::size_t>((count + 7) / 8)]), T(0xa5));
+    out.check("relu_bits: canary");
+    back.check("relu_bits_backward: canary");
+  }
+}
+
+template <class T>
 void check_pooling() {
   for (const PoolShape& s : pool_shapes) {
     for (bool with_nan : {false, true}) check_max<T>(problem_of(s, true), with_nan);
@@ -236,6 +255,8 @@ void check_convolution() {
   }
 }
 
+template void check_relu_bits<float>();
+template void check_relu_bits<double>();
 template void check_pooling<float>();
 template void check_pooling<double>();
 template void check_convolution<float>();

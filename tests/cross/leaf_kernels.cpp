@@ -376,6 +376,7 @@ void check_all() {
   check_spread<T>();
   check_dots<T>();
   check_runs<T>();
+  check_relu_bits<T>();
   for (int64_t planes : {int64_t(1), lanes - 1, lanes, 2 * lanes + 1})
     for (int64_t count : {int64_t(1), lanes - 1, lanes, 5 * lanes + 3})
       check_planes<T>(planes, count);

@@ -17,7 +17,13 @@ from pyconv.arrays.conv import (
     conv3d_input,
     conv3d_weight,
 )
-from pyconv.arrays.elementwise import relu, relu_backward
+from pyconv.arrays.elementwise import (
+    relu,
+    relu_backward,
+    relu_bits_backward,
+    relu_with_bits,
+)
+from pyconv.arrays.fused import conv2d_relu_max_pool2d
 from pyconv.arrays.linear import linear, linear_bias, linear_input, linear_weight
 from pyconv.arrays.pool import (
     avg_pool2d,
@@ -37,6 +43,7 @@ __all__ = [
     "conv2d",
     "conv2d_bias",
     "conv2d_input",
+    "conv2d_relu_max_pool2d",
     "conv2d_weight",
     "conv3d",
     "conv3d_bias",
@@ -51,4 +58,6 @@ __all__ = [
     "max_pool2d_with_offsets",
     "relu",
     "relu_backward",
+    "relu_bits_backward",
+    "relu_with_bits",
 ]

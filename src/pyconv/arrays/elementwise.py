@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from pyconv import _core
 from pyconv.arrays.check import output, prepare
-from pyconv.shapes import value_error
+from pyconv.shapes import type_error, value_error
+from pyconv.shapes.checks import described
 
-__all__ = ["relu", "relu_backward"]
+__all__ = ["relu", "relu_backward", "relu_bits_backward", "relu_with_bits"]
 
 Array = npt.NDArray[Any]
 
@@ -81,6 +82,74 @@ def relu_backward(grad_output: Array, output: Array, *, out: Array | None = None
     else:
         result = _output("relu_backward", out, grad.shape, grad.dtype, grad, y, in_place=True)
     _core.relu_backward(grad, y, result)
+    return result
+
+
+def relu_with_bits(input: Array, *, out: Array | None = None) -> tuple[Array, npt.NDArray[Any]]:
+    """Return :func:`relu` and what :func:`relu_bits_backward` needs of it, one bit an element.
+
+    Parameters
+    ----------
+    input, out
+        As in :func:`relu`.
+
+    Returns
+    -------
+    The result, and uint8 of shape (ceil(size / 8),): element i of the result, counted in C order,
+    passes its gradient on if bit i % 8 of byte i // 8 is set.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`relu`.
+    """
+    x = prepare("relu_with_bits", "input", input)
+    if out is None:
+        result: Array = np.empty(x.shape, x.dtype)
+    else:
+        result = output("relu_with_bits", out, x.shape, x.dtype, x, in_place=True)
+    bits = np.empty((x.size + 7) // 8, np.uint8)
+    _core.relu_forward_bits(x, result, bits)
+    return result, bits
+
+
+def relu_bits_backward(
+    grad_output: Array, bits: npt.NDArray[Any], *, out: Array | None = None
+) -> Array:
+    """Return the gradient of :func:`relu` for its input, from the bits of :func:`relu_with_bits`.
+
+    Parameters
+    ----------
+    grad_output
+        Gradient of the output, float32 or float64.
+    bits
+        What :func:`relu_with_bits` returned for an input of this shape.
+    out
+        Array for the result: its shape and dtype, C-contiguous; may be `grad_output` itself.
+
+    Returns
+    -------
+    An array of the shape of `grad_output`: the same as :func:`relu_backward` returns.
+
+    Raises
+    ------
+    TypeError
+        For anything but an array of float32 or float64, and bits that are not uint8.
+    ValueError
+        If `bits` are not those of so many elements, or `out` does not fit.
+    """
+    name = "relu_bits_backward"
+    grad = prepare(name, "grad_output", grad_output)
+    if type(bits) is not np.ndarray or bits.dtype != np.uint8:
+        raise type_error(name, "bits", "an array of uint8", described(bits))
+    shape = ((grad.size + 7) // 8,)
+    if bits.shape != shape:
+        raise value_error(name, "bits", f"shape {shape}, a bit an element", f"shape {bits.shape}")
+    if out is None:
+        result: Array = np.empty(grad.shape, grad.dtype)
+    else:
+        result = _output(name, out, grad.shape, grad.dtype, grad, in_place=True)
+    _core.relu_backward_bits(grad, np.ascontiguousarray(bits), result)
     return result
 
 

@@ -80,6 +80,8 @@ POOL_PERF = (
           kernel_size=3, stride=1, padding=1),
     _pool("avg pool 3 s1 p1, 1x256x35x35", "avg_pool2d", (1, 256, 35, 35),
           kernel_size=3, stride=1, padding=1),
+    _pool("avg pool 2 s2, 1x64x112x112", "avg_pool2d", (1, 64, 112, 112), kernel_size=2),
+    _pool("avg pool 2 s2, 1x512x14x14", "avg_pool2d", (1, 512, 14, 14), kernel_size=2),
     _pool("global avg pool, 1x2048x7x7", "avg_pool2d", (1, 2048, 7, 7), kernel_size=7),
 )  # fmt: skip
 

@@ -78,6 +78,10 @@ _SHARED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
                                                 "ceil_mode": True})
         for w in (2, 16, 30, 32, 34, 64)
     ),
+    *(
+        (f"2s2.odd{h}x{w}", (1, 3, h, w), {"kernel_size": 2})
+        for h, w in ((7, 7), (5, 13), (3, 31), (9, 33), (2, 35))
+    ),
     ("3s2p1.column", (1, 2, 40, 1), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("3s1p1.tall", (1, 1, 1100, 17), {"kernel_size": 3, "stride": 1, "padding": 1}),
 )  # fmt: skip
@@ -91,6 +95,12 @@ POOL_EDGE = (
     _avg("exclude_pad", (1, 3, 9, 9), kernel_size=3, stride=2, padding=1, count_include_pad=False),
     _avg("exclude_pad.ceil", (2, 2, 8, 9), kernel_size=3, stride=2, padding=1, ceil_mode=True,
          count_include_pad=False),
+    _avg("exclude_pad.2s2p1", (2, 2, 9, 11), kernel_size=2, padding=1, count_include_pad=False),
+    _avg("exclude_pad.3s1p1", (1, 2, 5, 37), kernel_size=3, stride=1, padding=1,
+         count_include_pad=False),
+    _avg("ceil.2s2", (1, 2, 9, 15), kernel_size=2, ceil_mode=True, count_include_pad=False),
+    *(_avg(f"global.{n}x{s}", (1, n, s, s), kernel_size=s)
+      for n, s in ((35, 3), (17, 5), (16, 7), (9, 8), (33, 9), (5, 14))),
     _avg("divisor", (1, 3, 8, 8), kernel_size=2, divisor_override=3),
     _avg("divisor.ceil", (1, 2, 7, 7), kernel_size=3, stride=2, padding=1, ceil_mode=True,
          divisor_override=-5),

@@ -117,6 +117,7 @@ POOL_SUITES = (
     _pool("vgg.pool5", "max_pool2d", (1, 512, 14, 14), kernel_size=2),
     _pool("mbv1.pool", "avg_pool2d", (1, 1024, 7, 7), kernel_size=7),
     _pool("inception.pool17", "max_pool2d", (1, 768, 17, 17), kernel_size=3, stride=2),
+    _pool("mbv2.pool8", "avg_pool2d", (1, 1280, 8, 8), kernel_size=8),
     _pool("densenet.pool28", "avg_pool2d", (1, 256, 28, 28), kernel_size=2),
     _pool("max pool 3 s2 p1, 32x64x56x56", "max_pool2d", (32, 64, 56, 56),
           kernel_size=3, stride=2, padding=1),

@@ -7,6 +7,7 @@ The functions on plain arrays, and their explicit gradients, are in ``pyconv.arr
 from pyconv.functional.activation import dropout, log_softmax, relu, softmax
 from pyconv.functional.conv import conv1d, conv2d, conv3d
 from pyconv.functional.dense import flatten, linear
+from pyconv.functional.fused import conv2d_relu_max_pool2d
 from pyconv.functional.loss import cross_entropy, mse_loss, nll_loss
 from pyconv.functional.pooling import avg_pool2d, max_pool2d
 
@@ -14,6 +15,7 @@ __all__ = [
     "avg_pool2d",
     "conv1d",
     "conv2d",
+    "conv2d_relu_max_pool2d",
     "conv3d",
     "cross_entropy",
     "dropout",

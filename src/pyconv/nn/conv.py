@@ -64,10 +64,15 @@ class _Conv(Module):
         """Draw new initial values: all within +-1 / sqrt(fan_in), as torch's."""
         reset_layer(self.weight, self.bias)
 
-    def forward(self, input: Array | Tensor) -> Tensor:
+    def _usable_weight(self) -> Any:
+        """The packed weight if there is one and its gradient is not recorded."""
         weight: Any = self.weight
         if isinstance(weight, Parameter) and not (weight.requires_grad and is_grad_enabled()):
             weight = weight.packed or weight
+        return weight
+
+    def forward(self, input: Array | Tensor) -> Tensor:
+        weight = self._usable_weight()
         result = type(self).function(
             input, weight, self.bias, self.stride, self.padding, self.dilation, self.groups
         )

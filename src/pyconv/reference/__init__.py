@@ -32,8 +32,11 @@ from .elementwise import (
     log_softmax,
     relu,
     relu_backward,
+    relu_bits_backward,
+    relu_with_bits,
     softmax,
 )
+from .fused import conv2d_relu_max_pool2d
 from .linear import linear, linear_bias, linear_input, linear_weight
 from .pool import (
     avg_pool2d,
@@ -53,6 +56,7 @@ __all__ = [
     "conv2d",
     "conv2d_bias",
     "conv2d_input",
+    "conv2d_relu_max_pool2d",
     "conv2d_weight",
     "conv3d",
     "conv3d_bias",
@@ -71,5 +75,7 @@ __all__ = [
     "max_pool2d_with_offsets",
     "relu",
     "relu_backward",
+    "relu_bits_backward",
+    "relu_with_bits",
     "softmax",
 ]

@@ -23,6 +23,19 @@ def relu_backward(grad_output: npt.ArrayLike, output: npt.ArrayLike) -> Array:
     return like(np.where(y <= 0.0, 0.0, g), grad_output)
 
 
+def relu_with_bits(input: npt.ArrayLike) -> tuple[Array, Array]:
+    """Return :func:`relu`, and for each element a bit that says whether its gradient passes."""
+    y = relu(input)
+    return y, np.packbits(~(y <= 0.0), bitorder="little")
+
+
+def relu_bits_backward(grad_output: npt.ArrayLike, bits: npt.ArrayLike) -> Array:
+    """Return the gradient of ReLU from the bits of :func:`relu_with_bits`."""
+    g = float64(grad_output)
+    passes = np.unpackbits(np.asarray(bits), count=g.size, bitorder="little").astype(bool)
+    return like(np.where(passes.reshape(g.shape), g, 0.0), grad_output)
+
+
 def log_softmax(input: npt.ArrayLike, dim: int = -1) -> Array:
     """Return the logarithm of :func:`softmax`, without forming quotients that could underflow."""
     x = float64(input)
