@@ -13,6 +13,7 @@
 
 #include "checks.hpp"
 #include "conv/list.hpp"
+#include "linear/product.hpp"
 
 namespace {
 
@@ -130,6 +131,48 @@ void check_products() {
   pyconv::set_isa("amx");
 }
 
+struct Linear {
+  int64_t rows, outputs, inputs;
+};
+const Linear linears[] = {{33, 65, 48}, {1, 17, 70}, {70, 50, 130}, {300, 3, 33}};
+
+std::vector<float> run(const Linear& l, Direction direction, const char* name, bool integers) {
+  const std::vector<float> x = numbers(l.rows * l.inputs, 1, integers);
+  const std::vector<float> w = numbers(l.outputs * l.inputs, 2, integers);
+  const std::vector<float> g = numbers(l.rows * l.outputs, 3, integers);
+  std::vector<float> out(x.size() + w.size() + g.size());
+  pyconv::Product q{l.rows, l.outputs, l.inputs, x.data(), l.inputs, 1, w.data(),
+                    l.inputs, true, out.data(), nullptr, false};
+  if (direction == Direction::input)
+    q = {l.rows, l.inputs, l.outputs, g.data(), l.outputs, 1, w.data(),
+         l.inputs, false, out.data(), nullptr, false};
+  if (direction == Direction::weight)
+    q = {l.outputs, l.inputs, l.rows, g.data(), 1, l.outputs, x.data(),
+         l.inputs, false, out.data(), nullptr, false};
+  const auto type = pyconv::ElementType::f32;
+  multiply(q, type, pyconv::linear_algorithm(direction, type, l.rows, l.outputs, l.inputs,
+                                             Precision::highest, name));
+  return out;
+}
+
+void check_linear() {
+  for (const Linear& l : linears)
+    for (Direction d : directions)
+      for (const char* name : names) {
+        const std::string what = std::string("linear, ") + name + ", pass " +
+                                 std::to_string(static_cast<int>(d)) + ", layer " +
+                                 std::to_string(&l - linears);
+        pyconv::set_isa("amx");
+        compare(what, run(l, d, name, true), run(l, d, "float32", true));
+        const std::vector<float> real = run(l, d, name, false);
+        if (tiles_in_use()) fail("tiles left in use", 0, 1, 0);
+        if (!has("amx_emulated")) continue;
+        pyconv::set_isa("amx_emulated");
+        compare(what + ", all bits", real, run(l, d, name, false));
+      }
+  pyconv::set_isa("amx");
+}
+
 // Threads that are interrupted between products of different shapes.
 void check_threads() {
   constexpr int threads = 4, rounds = 6;
@@ -155,11 +198,15 @@ void check_threads() {
 }  // namespace
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::string status = pyconv::amx_status();
   std::printf("%s: AMX %s\n", pyconv::cpu_name().c_str(), status.c_str());
   if (status.compare(0, 8, "not used") == 0) return 77;
   pyconv::set_isa("amx");
   check_permission();
+  check_linear();
+  std::printf("linear: %lld comparisons, %lld failures\n", static_cast<long long>(comparisons),
+              static_cast<long long>(failures));
   check_products();
   check_threads();
   check_convolution<float>();

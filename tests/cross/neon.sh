@@ -72,7 +72,7 @@ build() {
   fi
   unit generic needs_nothing
   local source
-  for source in "${checks[@]}" "$cpp"/{core,conv,pool}/*.cpp; do
+  for source in "${checks[@]}" "$cpp"/{core,conv,linear,pool}/*.cpp; do
     compile "$(tr / _ <<< "${source#"$cpp"/}")" "$source" -O1
   done
   local job

@@ -134,17 +134,20 @@ def linear(
     ValueError
         For shapes that do not fit.
     """
-    choice: dict[str, Any] = {"algorithm": algorithm, "precision": precision}
     if (
         type(input) is ndarray
         and type(weight) is ndarray
         and (bias is None or type(bias) is ndarray)
     ):
-        return arrays.linear(input, weight, bias, relu=relu, out=out, **choice)
+        return arrays.linear(
+            input, weight, bias, relu=relu, out=out, algorithm=algorithm, precision=precision
+        )
     if any(isinstance(operand, Tensor) for operand in (input, weight, bias)):
         reject_out("linear", out)
-        return _linear(input, weight, bias, relu=relu, **choice)
-    return arrays.linear(input, weight, bias, relu=relu, out=out, **choice)
+        return _linear(input, weight, bias, relu=relu, algorithm=algorithm, precision=precision)
+    return arrays.linear(
+        input, weight, bias, relu=relu, out=out, algorithm=algorithm, precision=precision
+    )
 
 
 def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:
