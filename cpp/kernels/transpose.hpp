@@ -1,4 +1,7 @@
 // Matrix transposition into panels, by blocks of lanes x lanes held in registers.
+//
+// Rows lie far apart, so that no hardware foresees them: what follows in each is asked for half a
+// kilobyte ahead, the depth of a float32 panel.
 #pragma once
 #include "kernels/table.hpp"
 
@@ -14,8 +17,10 @@ void transpose_matrix(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth
     for (int64_t p = 0; p < depth; p += lanes) {
       const int deep = depth - p < lanes ? static_cast<int>(depth - p) : lanes;
       Vec<T> block[lanes];
-      for (int r = 0; r < lanes; ++r)
+      for (int r = 0; r < lanes; ++r) {
+        if (r < high) prefetch(in + (i + r) * in_row + p + 512 / sizeof(T));
         block[r] = r < high ? Vec<T>::load_n(in + (i + r) * in_row + p, deep) : Vec<T>::zero();
+      }
       transpose(block);
       for (int r = 0; r < deep; ++r) block[r].store_n(out + (p + r) * out_row + i, wide);
     }
