@@ -324,7 +324,17 @@ def test_importing_pyconv_loads_nothing_heavy() -> None:
     loaded = set(done.stdout.split())
     assert "pyconv._core" in loaded
     ours = {name.split(".")[1] for name in loaded if name.startswith("pyconv.")}
-    light = {"_core", "arrays", "config", "environment", "grad", "packed", "precision", "shapes"}
+    light = {
+        "_core",
+        "arrays",
+        "config",
+        "dtypes",
+        "environment",
+        "grad",
+        "packed",
+        "precision",
+        "shapes",
+    }
     assert ours <= light
     others = {name.split(".")[0] for name in loaded} - {"pyconv"}
     assert others <= set(sys.stdlib_module_names) | {"numpy"}, "a dependency nobody declared"

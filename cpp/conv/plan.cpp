@@ -53,10 +53,14 @@ const ConvAlgorithm* find_forced(const ConvPlan& plan, const std::string& forced
                               forced + "'");
 }
 
+bool lossless(const ConvPlan& plan, const ConvAlgorithm& a) {
+  return plan.stored == ElementType::bf16 && a.takes_bfloat16;
+}
+
 // Why this algorithm is passed over, or null.
 const char* passed_over(const ConvPlan& plan, const ConvAlgorithm& a) {
   if (const char* why = a.refuses(plan)) return why;
-  if (a.precision > plan.precision)
+  if (a.precision > plan.precision && !lossless(plan, a))
     return a.precision == Precision::high ? "its rounding needs precision 'high'"
                                           : "its rounding needs precision 'medium'";
   return a.prefers(plan) ? nullptr : "can run, but a later algorithm is expected to be faster";
@@ -80,9 +84,10 @@ std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction 
   auto plan = std::make_shared<ConvPlan>();
   plan->problem = problem;
   plan->direction = direction;
-  plan->type = type;
+  plan->type = computed_as(type);
+  plan->stored = type;
   // The policy is about float32: nothing less accurate than double sums serves float64.
-  plan->precision = type == ElementType::f32 ? precision : Precision::highest;
+  plan->precision = type == ElementType::f64 ? Precision::highest : precision;
   plan->packed = packed;
   plan->isa = &current_isa();
   if (!forced.empty()) {
@@ -97,6 +102,7 @@ std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction 
       plan->refusals.emplace_back(a->name, why);
     }
   }
+  plan->taken = lossless(*plan, *plan->algorithm) ? plan->stored : plan->type;
   plan->algorithm->plan(*plan);
   return plan;
 }

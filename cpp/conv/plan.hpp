@@ -6,13 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/element_type.hpp"
 #include "core/kernels_of.hpp"
 #include "core/problem.hpp"
 #include "kernels/table.hpp"
 
 namespace pyconv {
-
-enum class ElementType : int { f32 = 4, f64 = 8 };
 
 class PackedWeight;
 struct ConvPlan;
@@ -43,6 +42,8 @@ struct ConvAlgorithm {
   // they are multiplied; 1 also means that small integers stay exact.
   double error_gain = 1;
   bool mixes_pixels = false;
+  // Takes arrays of bfloat16 as they lie and multiplies them without loss, at any precision.
+  bool takes_bfloat16 = false;
 };
 
 // A dense stride-1 piece of the problem: the whole of a forward pass, or one residue of the output
@@ -71,12 +72,14 @@ struct ConvPlan {
   // Known before an algorithm is asked whether it can run.
   ConvProblem problem;
   Direction direction;
-  ElementType type;
+  ElementType type;    // of what is computed
+  ElementType stored;  // of the arrays of a call
   Precision precision;
   bool packed;  // the weight is a PackedWeight: what packing costs is paid once
   const KernelTable* isa;
   // What the chosen one fills in.
   const ConvAlgorithm* algorithm = nullptr;
+  ElementType taken = type;  // of the arrays that it is given
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
   LeftOperand left;
@@ -93,6 +96,11 @@ struct ConvPlan {
 std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType, Precision,
                                           bool packed, const std::string& forced);
 std::vector<std::string> algorithm_names(Direction);
+
+// Runs a plan on arrays of the type that it is for. Arrays of 16 bits become float32 before and
+// after, unless the algorithm takes them as they lie; a packed weight has been float32 from its
+// start.
+void run_plan(const ConvPlan&, const ConvArgs&);
 
 int64_t taps_of(const ConvProblem&);
 int64_t pixels(const int64_t (&size)[3]);

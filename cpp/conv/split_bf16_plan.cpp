@@ -48,9 +48,7 @@ SplitPhase measure_split(const ConvPlan& plan, const ConvPhase& phase) {
     s.low[0] = t ? std::min(s.low[0], phase.taps[t].h) : phase.taps[t].h;
     s.low[1] = t ? std::min(s.low[1], phase.taps[t].w) : phase.taps[t].w;
   }
-  // A longer row than this is cut: a task would else read all of it.
-  constexpr int64_t longest = 1024;
-  s.segments = ceil_div(s.grid[1], longest);
+  s.segments = ceil_div(s.grid[1], longest_segment);
   s.segment = ceil_div(s.grid[1], s.segments);
   std::vector<int64_t> last;  // column read, per plane
   for (const Tap& tap : phase.taps) {
@@ -123,8 +121,7 @@ void choose_blocks(ConvPlan& plan, const SplitPlan& split, int64_t columns) {
 std::shared_ptr<const ConvPlan> exact_plan(const ConvPlan& plan) {
   ConvProblem one = plan.problem;
   one.n = 1;
-  return make_plan(one, plan.direction, plan.type, Precision::highest, false,
-                            "implicit_gemm");
+  return make_plan(one, plan.direction, plan.taken, Precision::highest, false, "implicit_gemm");
 }
 
 }  // namespace

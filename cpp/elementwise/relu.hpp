@@ -2,11 +2,18 @@
 #pragma once
 #include <cstdint>
 
+#include "core/element_type.hpp"
+
 namespace pyconv {
 
 template <class T>
 void relu_forward(const T* x, int64_t count, T* out);
 template <class T>
 void relu_backward(const T* grad, const T* output, int64_t count, T* out);
+
+// Arrays of 16 bits.
+void relu_forward(ElementType half, const uint16_t* x, int64_t count, uint16_t* out);
+void relu_backward(ElementType half, const uint16_t* grad, const uint16_t* output, int64_t count,
+                   uint16_t* out);
 
 }  // namespace pyconv

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array, Vjp
+from pyconv.dtypes import NAMES, is_float, is_half
 from pyconv.shapes import type_error, value_error
 
 Pull = Callable[[Array], Array]
@@ -79,7 +80,7 @@ log = per_argument(lambda _, x: lambda g: np.asarray(g / x))
 def power_function(x: Array, exponent: float) -> Array:
     """``x ** exponent`` for a number; a floating array keeps its dtype."""
     answer = np.asarray(x**exponent)
-    return answer.astype(x.dtype, copy=False) if x.dtype.kind == "f" else answer
+    return answer.astype(x.dtype, copy=False) if is_float(x.dtype) else answer
 
 
 def _power(_: Array, x: Array, *, exponent: float) -> Pull:
@@ -128,6 +129,14 @@ def _mean(answer: Array, x: Array, *, axis: Any, keepdims: bool) -> Pull:
 
 sum_ = per_argument(_sum)
 mean = per_argument(_mean)
+
+
+def _cast(_: Array, x: Array, *, dtype: np.dtype[Any]) -> Pull:
+    before = x.dtype
+    return lambda g: g.astype(before, copy=False)
+
+
+cast = per_argument(_cast)
 
 
 def _reshape(_: Array, x: Array, *, shape: tuple[int, ...]) -> Pull:
@@ -189,7 +198,7 @@ def flat_shape(name: str, shape: tuple[int, ...], start: int, end: int) -> tuple
 def plain_array(name: str, argument: str, data: Any) -> Array:
     """`data` as an ndarray of booleans, integers or real numbers; TypeError for anything else."""
     array: Array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not is_half(array.dtype):
         expected = "booleans, integers or real numbers"
         raise type_error(name, argument, expected, f"dtype {array.dtype}")
     return array
@@ -197,7 +206,7 @@ def plain_array(name: str, argument: str, data: Any) -> Array:
 
 def check_differentiable(name: str, argument: str, array: Array) -> None:
     """TypeError unless the array's dtype can carry a gradient."""
-    if array.dtype not in (np.float32, np.float64):
-        expected = "float32 or float64 where a gradient is required"
+    if not is_float(array.dtype):
+        expected = f"{NAMES} where a gradient is required"
         given = f"dtype {array.dtype}; convert it with .astype(numpy.float32)"
         raise type_error(name, argument, expected, given)

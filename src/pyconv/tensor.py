@@ -7,10 +7,11 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import rules
 from pyconv.autograd import Array, Leaf, Node, is_grad_enabled, run_backward
+from pyconv.dtypes import computed_as, is_half
 from pyconv.rules import check_differentiable, flat_shape, plain_array
 from pyconv.shapes import flag, type_error, value_error
 from pyconv.shapes.checks import described
@@ -86,7 +87,7 @@ class Tensor:
         Boolean or real numbers. An array is shared, not copied: do not write into it between an
         operation that uses it and the backward pass.
     requires_grad : bool
-        Whether gradients are wanted for this tensor (float32 or float64 only).
+        Whether gradients are wanted for this tensor (float32, float64, float16 or bfloat16).
 
     Raises
     ------
@@ -295,10 +296,10 @@ class Tensor:
         return _binary(_divide, self, other, swap=True)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return _binary(_matmul, self, other)
+        return _product(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return _binary(_matmul, self, other, swap=True)
+        return _product(self, other, swap=True)
 
     def __neg__(self) -> Tensor:
         return _negative._record((self,), {})
@@ -322,12 +323,22 @@ class Tensor:
         return _log._record((self,), {})
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Sum over all elements or over the given axes."""
-        return _sum._record((self,), {"axis": axis, "keepdims": keepdims})
+        """Sum over all elements or over the given axes; of 16 bits in float32."""
+        return self._reduced(_sum, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Mean over all elements or over the given axes."""
-        return _mean._record((self,), {"axis": axis, "keepdims": keepdims})
+        """Mean over all elements or over the given axes; of 16 bits in float32."""
+        return self._reduced(_mean, axis, keepdims)
+
+    def _reduced(self, primitive: Primitive, axis: Axis, keepdims: bool) -> Tensor:
+        options = {"axis": axis, "keepdims": keepdims}
+        if not is_half(self.dtype):
+            return primitive._record((self,), options)
+        return primitive._record((self.astype(np.float32),), options).astype(self.dtype)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same values in another dtype; the gradient comes back in this one."""
+        return _cast._record((self,), {"dtype": np.dtype(dtype)})
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The same elements in another shape, given as numbers or as one tuple; one may be -1."""
@@ -372,7 +383,7 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
     """Apply to `tensor` and `other`. Python numbers take the tensor's dtype, as in NumPy 2."""
     if not isinstance(other, Tensor):
         if isinstance(other, (int, float)):
-            real = tensor.dtype.kind == "f"
+            real = tensor.dtype.kind == "f" or is_half(tensor.dtype)
             other = np.asarray(other, tensor.dtype if real else None)
         elif isinstance(other, (np.ndarray, np.generic)):
             other = plain_array(primitive.name, "other", other)
@@ -382,11 +393,20 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
     return primitive._record((other, tensor) if swap else (tensor, other), {})
 
 
+def _product(tensor: Tensor, other: Any, swap: bool = False) -> Tensor:
+    """The matrix product; of two operands of 16 bits in float32."""
+    if not is_half(tensor.dtype) or getattr(other, "dtype", None) != tensor.dtype:
+        return _binary(_matmul, tensor, other, swap)
+    wide = computed_as(tensor.dtype)
+    return _binary(_matmul, tensor.astype(wide), other.astype(wide), swap).astype(tensor.dtype)
+
+
 _add = Primitive("add", np.add, rules.add)
 _subtract = Primitive("subtract", np.subtract, rules.subtract)
 _multiply = Primitive("multiply", np.multiply, rules.multiply)
 _divide = Primitive("divide", np.divide, rules.divide)
 _matmul = Primitive("matmul", np.matmul, rules.matmul)
+_cast = Primitive("astype", lambda x, *, dtype: x.astype(dtype, copy=False), rules.cast)
 _negative = Primitive("negative", np.negative, rules.negative)
 _power = Primitive("power", rules.power_function, rules.power)
 _exp = Primitive("exp", np.exp, rules.exp)
