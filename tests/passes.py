@@ -19,6 +19,17 @@ from tolerances import split_bound, sum_bound
 Array = npt.NDArray[Any]
 
 DTYPES = (np.float32, np.float64)
+
+
+def every_dtype() -> tuple[Any, ...]:
+    """Return the dtypes that arrays may have, bfloat16 where there is the package that has it."""
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError:
+        return (*DTYPES, np.float16)
+    return (*DTYPES, np.float16, bfloat16)
+
+
 DIRECTIONS = ("forward", "input", "weight")
 
 #: Instruction sets with products of bfloat16 pairs.

@@ -89,6 +89,8 @@ struct ConvPlan {
   int64_t tasks = 1;
   std::shared_ptr<const ConvPlan> fallback;  // one image, where the data forbid this algorithm
   std::size_t task_bytes = 0, shared_bytes = 0;
+  // Arrays of 16 bits with many groups: those of a task as float32, and what is left of them.
+  std::shared_ptr<const ConvPlan> slice, last_slice;
 };
 
 // Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm. An
@@ -101,6 +103,7 @@ std::vector<std::string> algorithm_names(Direction);
 // after, unless the algorithm takes them as they lie; a packed weight has been float32 from its
 // start.
 void run_plan(const ConvPlan&, const ConvArgs&);
+void plan_slices(ConvPlan&);  // last of a plan
 
 int64_t taps_of(const ConvProblem&);
 int64_t pixels(const int64_t (&size)[3]);

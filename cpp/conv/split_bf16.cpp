@@ -264,6 +264,19 @@ void plan_products(ConvPlan& plan) {
 // pays, and not where splitting takes as long as the products: weights for small maps, images for
 // 1x1 filters with few rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November
 // 2026).
+// Arrays of bfloat16 are not split, so that few channels and, where the weight is read in order,
+// small maps pay as well. 3x3 filters of large maps are a matter for Winograd. (Layers of
+// benchmarks/, Zen 5, November 2026.)
+bool prefers_bfloat16(const ConvPlan& plan, int64_t rows, int64_t channels, int64_t area) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  const bool square = p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
+                      p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1;
+  if (square && rows >= 32 && channels >= 32 && area >= 2500) return false;
+  return area >= (forward || plan.packed ? 49 : 100) && channels >= 3 &&
+         rows >= (taps_of(p) == 1 ? 32 : 3) && (!forward || p.stride[2] <= 2 || channels <= 4);
+}
+
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -276,6 +289,8 @@ bool prefers(const ConvPlan& plan) {
     const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
+  if (plan.stored == ElementType::bf16)
+    return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
          (!forward || p.stride[2] <= 2);
 }

@@ -99,7 +99,9 @@ def _memory_bytes() -> int:
 def _wanted(given: np.dtype[Any]) -> str:
     """Say what to do about a dtype that kernels do not take."""
     if not given.isnative and is_float(given.newbyteorder("=")):
-        return f"native byte order (.astype({given.newbyteorder('=').name!r}) converts)"
+        name = given.newbyteorder("=").name
+        package = "ml_dtypes" if name == "bfloat16" else "numpy"
+        return f"native byte order (.astype({package}.{name}) converts)"
     if given.kind == "c":
         return f"{NAMES} (take .real and .imag one after the other)"
     return f"{NAMES} (.astype(numpy.float32) converts)"
