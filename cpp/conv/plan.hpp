@@ -79,7 +79,7 @@ struct ConvPlan {
   const KernelTable* isa;
   // What the chosen one fills in.
   const ConvAlgorithm* algorithm = nullptr;
-  ElementType taken = type;  // of the arrays that it is given
+  ElementType taken = ElementType::f32;  // of the arrays that it is given
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
   LeftOperand left;

@@ -37,16 +37,37 @@ def per_argument(*makers: Maker) -> Rule:
     return rule
 
 
+def sum_function(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """``numpy.sum``; numbers of 16 bits are summed in float32."""
+    if not is_half(x.dtype):
+        return np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
+    return np.asarray(np.sum(x, axis=axis, dtype=np.float32, keepdims=keepdims)).astype(x.dtype)
+
+
+def mean_function(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """``numpy.mean``; numbers of 16 bits are summed in float32."""
+    if not is_half(x.dtype):
+        return np.asarray(np.mean(x, axis=axis, keepdims=keepdims))
+    return np.asarray(np.mean(x, axis=axis, dtype=np.float32, keepdims=keepdims)).astype(x.dtype)
+
+
+def matmul_function(x: Array, y: Array) -> Array:
+    """``numpy.matmul``; numbers of 16 bits are multiplied and summed in float32."""
+    if not is_half(x.dtype) or x.dtype != y.dtype:
+        return np.asarray(np.matmul(x, y))
+    return np.asarray(np.matmul(x.astype(np.float32), y.astype(np.float32))).astype(x.dtype)
+
+
 def unbroadcast(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Sum `gradient` over the axes that broadcasting added or stretched to reach it."""
     extra = gradient.ndim - len(shape)
     if extra > 0:
-        gradient = gradient.sum(axis=tuple(range(extra)))
+        gradient = sum_function(gradient, axis=tuple(range(extra)))
     stretched = tuple(
         axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1
     )
     if stretched:
-        gradient = gradient.sum(axis=stretched, keepdims=True)
+        gradient = sum_function(gradient, axis=stretched, keepdims=True)
     return np.asarray(gradient, dtype=dtype)
 
 
@@ -96,18 +117,18 @@ def _matmul_left(_: Array, x: Array, y: Array) -> Pull:
     if y.ndim == 1:
         return _fold(x, lambda g: g[..., None] * y)
     if x.ndim == 1:
-        return _fold(x, lambda g: np.matmul(y, g[..., None])[..., 0])
-    return _fold(x, lambda g: np.matmul(g, np.swapaxes(y, -1, -2)))
+        return _fold(x, lambda g: matmul_function(y, g[..., None])[..., 0])
+    return _fold(x, lambda g: matmul_function(g, np.swapaxes(y, -1, -2)))
 
 
 def _matmul_right(_: Array, x: Array, y: Array) -> Pull:
     if x.ndim == 1 and y.ndim == 1:
         return _fold(y, lambda g: g * x)
     if y.ndim == 1:
-        return _fold(y, lambda g: np.matmul(np.swapaxes(x, -1, -2), g[..., None])[..., 0])
+        return _fold(y, lambda g: matmul_function(np.swapaxes(x, -1, -2), g[..., None])[..., 0])
     if x.ndim == 1:
         return _fold(y, lambda g: x[:, None] * g[..., None, :])
-    return _fold(y, lambda g: np.matmul(np.swapaxes(x, -1, -2), g))
+    return _fold(y, lambda g: matmul_function(np.swapaxes(x, -1, -2), g))
 
 
 matmul = per_argument(_matmul_left, _matmul_right)

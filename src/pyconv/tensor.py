@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import rules
 from pyconv.autograd import Array, Leaf, Node, is_grad_enabled, run_backward
-from pyconv.dtypes import computed_as, is_half
 from pyconv.rules import check_differentiable, flat_shape, plain_array
 from pyconv.shapes import flag, type_error, value_error
 from pyconv.shapes.checks import described
@@ -235,8 +234,7 @@ class Tensor:
         Parameters
         ----------
         gradient : array_like, optional
-            Gradient of the final value with respect to this tensor, of its shape. May be left out
-            for a tensor of one element (then 1).
+            Gradient of the final value for this tensor, of its shape; for one element 1 by default.
         retain_graph : bool
             Keep the graph for another backward pass. By default its buffers are freed.
 
@@ -248,9 +246,7 @@ class Tensor:
             If `gradient` has another shape, or is missing for more than one element.
         """
         if not self._requires_grad:
-            raise RuntimeError(
-                "backward(): neither this tensor nor its operands require a gradient"
-            )
+            raise RuntimeError("backward(): neither this tensor nor its operands want a gradient")
         if gradient is None:
             if self.size != 1:
                 expected = f"an array of shape {self.shape}, as that is not one element"
@@ -296,10 +292,10 @@ class Tensor:
         return _binary(_divide, self, other, swap=True)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return _product(self, other)
+        return _binary(_matmul, self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return _product(self, other, swap=True)
+        return _binary(_matmul, self, other, swap=True)
 
     def __neg__(self) -> Tensor:
         return _negative._record((self,), {})
@@ -324,17 +320,11 @@ class Tensor:
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Sum over all elements or over the given axes; of 16 bits in float32."""
-        return self._reduced(_sum, axis, keepdims)
+        return _sum._record((self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Mean over all elements or over the given axes; of 16 bits in float32."""
-        return self._reduced(_mean, axis, keepdims)
-
-    def _reduced(self, primitive: Primitive, axis: Axis, keepdims: bool) -> Tensor:
-        options = {"axis": axis, "keepdims": keepdims}
-        if not is_half(self.dtype):
-            return primitive._record((self,), options)
-        return primitive._record((self.astype(np.float32),), options).astype(self.dtype)
+        return _mean._record((self,), {"axis": axis, "keepdims": keepdims})
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in this one."""
@@ -383,7 +373,7 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
     """Apply to `tensor` and `other`. Python numbers take the tensor's dtype, as in NumPy 2."""
     if not isinstance(other, Tensor):
         if isinstance(other, (int, float)):
-            real = tensor.dtype.kind == "f" or is_half(tensor.dtype)
+            real = tensor.dtype.kind not in "biu"
             other = np.asarray(other, tensor.dtype if real else None)
         elif isinstance(other, (np.ndarray, np.generic)):
             other = plain_array(primitive.name, "other", other)
@@ -393,26 +383,18 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
     return primitive._record((other, tensor) if swap else (tensor, other), {})
 
 
-def _product(tensor: Tensor, other: Any, swap: bool = False) -> Tensor:
-    """The matrix product; of two operands of 16 bits in float32."""
-    if not is_half(tensor.dtype) or getattr(other, "dtype", None) != tensor.dtype:
-        return _binary(_matmul, tensor, other, swap)
-    wide = computed_as(tensor.dtype)
-    return _binary(_matmul, tensor.astype(wide), other.astype(wide), swap).astype(tensor.dtype)
-
-
 _add = Primitive("add", np.add, rules.add)
 _subtract = Primitive("subtract", np.subtract, rules.subtract)
 _multiply = Primitive("multiply", np.multiply, rules.multiply)
 _divide = Primitive("divide", np.divide, rules.divide)
-_matmul = Primitive("matmul", np.matmul, rules.matmul)
+_matmul = Primitive("matmul", rules.matmul_function, rules.matmul)
 _cast = Primitive("astype", lambda x, *, dtype: x.astype(dtype, copy=False), rules.cast)
 _negative = Primitive("negative", np.negative, rules.negative)
 _power = Primitive("power", rules.power_function, rules.power)
 _exp = Primitive("exp", np.exp, rules.exp)
 _log = Primitive("log", np.log, rules.log)
-_sum = Primitive("sum", np.sum, rules.sum_)
-_mean = Primitive("mean", np.mean, rules.mean)
+_sum = Primitive("sum", rules.sum_function, rules.sum_)
+_mean = Primitive("mean", rules.mean_function, rules.mean)
 _reshape = Primitive("reshape", lambda x, *, shape: x.reshape(shape), rules.reshape)
 _transpose = Primitive("transpose", lambda x, *, axes: x.transpose(axes), rules.transpose)
 _take = Primitive("take", lambda x, *, index: x[index], rules.take)

@@ -118,8 +118,8 @@ def legend(result: Result) -> str:
         lines.append(floors_text(result))
     if lower_forms(result):
         lines.append(
-            "lower accuracy: high, medium and bf16 (arrays of bfloat16) are pyconv's; vs best: the "
-            "fastest peer at least as accurate, its time by theirs.\n"
+            "lower accuracy: high and medium are pyconv's; vs best: the fastest peer at least as "
+            "accurate, its time by theirs.\n"
             "Columns of peers there: their time by that of pyconv's fastest form at least as "
             "accurate as they are."
         )

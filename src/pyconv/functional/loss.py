@@ -235,8 +235,7 @@ def cross_entropy(
         Logits, floats of 16, 32 or 64 bits.
     target : array_like
         Integer classes, (N, ...) or (), or probabilities of the input's shape.
-    weight : array_like, (C,), optional
-        Weight of each class.
+    weight : array_like, (C,), of each class, optional
     ignore_index : int
         Integer targets of this value do not count.
     reduction : {"mean", "sum", "none"}
@@ -260,10 +259,9 @@ def cross_entropy(
     name = "cross_entropy"
     check_float(name, "input", input)
     if is_half(input.dtype):
-        loss: Any = cross_entropy(
-            input.astype(np.float32), target, weight, ignore_index=ignore_index,
-            reduction=reduction, label_smoothing=label_smoothing,
-        )  # fmt: skip
+        wide: Any = input.astype(np.float32)
+        rest: Any = {"reduction": reduction, "label_smoothing": label_smoothing}
+        loss = cross_entropy(wide, target, weight, ignore_index=ignore_index, **rest)
         return cast("T", loss.astype(input.dtype))
     check_reduction(name, reduction)
     check_fraction(name, "label_smoothing", label_smoothing)

@@ -83,10 +83,6 @@ TOOLS = {
     "pyconv-packed": Entry("pyconv_packed", "pyconv", "packed", packed=True, caps=True),
     "pyconv-high": Entry("pyconv_high", "pyconv", "high", "high", packed=True, caps=True),
     "pyconv-medium": Entry("pyconv_medium", "pyconv", "medium", "bf16", packed=True, caps=True),
-    "pyconv-bf16": Entry("pyconv_bf16", "pyconv", "bf16", "bf16", caps=True),
-    "pyconv-bf16-packed": Entry(
-        "pyconv_bf16_packed", "pyconv", "bf16-p", "bf16", packed=True, caps=True
-    ),
     "torch": Entry("torch_tool", "torch", "torch", caps=True),
     "torch-cl": Entry("torch_channels_last", "torch", "t-cl", caps=True),
     "onnxruntime": Entry("onnxruntime_tool", "onnxruntime", "ort", packed=True),
