@@ -102,6 +102,29 @@ def test_random_data_is_within_the_bound(case: Case, direction: str, isa: str) -
         assert_within(result, expected, limit + half_ulp(np.abs(expected) + limit, dtype))
 
 
+SLICED = (
+    Case("slices", "conv2d", (2, 150, 40, 41), (150, 1, 3, 3), {"padding": 1, "groups": 150}),
+    Case("multiplied", "conv2d", (1, 33, 60, 50), (66, 1, 5, 5), {"stride": 2, "groups": 33}),
+    Case("few", "conv2d", (2, 28, 56, 56), (28, 4, 3, 3), {"padding": 1, "groups": 7}),
+)
+
+
+@every(SLICED)
+@every_direction
+def test_many_groups_a_few_at_a_time(case: Case, direction: str, isa: str) -> None:
+    for dtype in HALVES:
+        data = make(case, dtype, integers=True)
+        expected = run(reference, case, direction, data).astype(np.float32)
+        options = {"relu": True} if direction == "forward" else {}
+        expected = np.maximum(expected, 0) if options else expected
+        got = run(arrays, case, direction, data, **options)
+        assert_same(got.astype(np.float32), expected)
+        if direction != "weight":
+            packed: Any = data._replace(w=pyconv.PackedWeight(data.w))
+            got = run(arrays, case, direction, packed, **options)
+            assert_same(got.astype(np.float32), expected)
+
+
 @every(CONV)
 def test_the_gradient_of_the_bias(case: Case, isa: str) -> None:
     for dtype in HALVES:
