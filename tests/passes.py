@@ -19,6 +19,17 @@ from tolerances import split_bound, sum_bound
 Array = npt.NDArray[Any]
 
 DTYPES = (np.float32, np.float64)
+
+
+def every_dtype() -> tuple[Any, ...]:
+    """Return the dtypes that arrays may have, bfloat16 where there is the package that has it."""
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError:
+        return (*DTYPES, np.float16)
+    return (*DTYPES, np.float16, bfloat16)
+
+
 DIRECTIONS = ("forward", "input", "weight")
 
 #: Instruction sets with products of bfloat16 pairs.
@@ -106,15 +117,24 @@ def _magnitude(case: Case, direction: str, dtype: npt.DTypeLike, integers: bool)
 
 
 def bound(
-    case: Case, direction: str, dtype: npt.DTypeLike, algorithm: str, integers: bool = False
+    case: Case,
+    direction: str,
+    dtype: npt.DTypeLike,
+    algorithm: str,
+    integers: bool = False,
+    computed: npt.DTypeLike = None,
 ) -> Array:
-    """Return how far an algorithm's result on the data of `make` may be from the reference's."""
+    """Return how far an algorithm's result on the data of `make` may be from the reference's.
+
+    `computed` is the dtype of its sums, if not that of the data; the last rounding is extra.
+    """
     promise = rounding(direction, algorithm)
     magnitude = _magnitude(case, direction, dtype, integers)
     if promise.normwise:
         magnitude = magnitude + _largest(case, direction, dtype, integers)
-    of_the_sum = sum_bound(terms(case, direction), dtype, magnitude, promise.gain)
-    return of_the_sum + split_bound(algorithm, magnitude)
+    of_the_sum = sum_bound(terms(case, direction), computed or dtype, magnitude, promise.gain)
+    lossless = algorithm == "bf16x1" and np.dtype(dtype).itemsize == 2
+    return of_the_sum if lossless else of_the_sum + split_bound(algorithm, magnitude)
 
 
 def is_exact(direction: str, algorithm: str) -> bool:

@@ -174,7 +174,9 @@ def test_probe_rejects_wrong_shape_and_dtype() -> None:
 
 def test_probes_cover_every_direction_of_every_case() -> None:
     smoke = cases.conv("smoke")
-    operations = [probe.operation for case in smoke for probe in verify.conv_probes(case)]
+    operations = [
+        probe.operation for case in smoke for probe in verify.conv_probes(case, verify.doubles)
+    ]
     for operation in ("conv forward", "conv forward, ReLU", "conv input", "conv weight"):
         assert operations.count(operation) == len(smoke)
 

@@ -331,6 +331,7 @@ def test_importing_pyconv_loads_nothing_heavy() -> None:
         "arrays",
         "config",
         "denormals",
+        "dtypes",
         "environment",
         "grad",
         "packed",

@@ -257,7 +257,7 @@ def test_views_that_no_memory_can_hold(function: str, argument: str, exponent: i
 
 
 _DTYPES: tuple[Any, ...] = (
-    np.int32, np.int64, np.uint8, np.bool_, np.float16, np.complex64, np.complex128, object,
+    np.int32, np.int64, np.uint8, np.bool_, np.longdouble, np.complex64, np.complex128, object,
     np.dtype("f4").newbyteorder(), np.dtype("f8").newbyteorder(), "U3", "datetime64[s]",
 )  # fmt: skip
 _OPERANDS = [

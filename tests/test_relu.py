@@ -92,7 +92,7 @@ def test_in_place_is_allowed_exactly() -> None:
         [1.0, 2.0],
         None,
         np.zeros(3, int),
-        np.zeros(3, np.float16),
+        np.zeros(3, np.int16),
         np.zeros(3, complex),
         np.zeros(3, object),
         np.zeros(3, bool),

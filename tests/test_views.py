@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from passes import DTYPES
+from passes import every_dtype
 from pyconv import arrays
 
 Array = npt.NDArray[Any]
@@ -124,7 +124,7 @@ CALLS: tuple[tuple[str, dict[str, Array], dict[str, Any]], ...] = (
 )
 def test_views(view: View, function: str, operands: dict[str, Array], others: Any) -> None:
     call = getattr(arrays, function)
-    for dtype in DTYPES:
+    for dtype in every_dtype():
         typed = {
             key: value.astype(dtype) if value.dtype == np.float64 else value
             for key, value in operands.items()

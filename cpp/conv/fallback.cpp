@@ -7,7 +7,7 @@ namespace pyconv {
 void plan_fallback(ConvPlan& plan) {
   ConvProblem part = plan.problem;
   if (plan.direction != Direction::weight) part.n = 1;
-  plan.fallback = make_plan(part, plan.direction, plan.type, Precision::highest, false,
+  plan.fallback = make_plan(part, plan.direction, plan.taken, Precision::highest, false,
                             "implicit_gemm");
   plan.task_bytes = std::max(plan.task_bytes, plan.fallback->task_bytes);
   plan.shared_bytes = std::max(plan.shared_bytes, plan.fallback->shared_bytes);
@@ -17,11 +17,11 @@ void run_fallback(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
   const int64_t in = p.c * pixels(p.input), out = p.k * pixels(p.output);
-  const int64_t bytes = static_cast<int64_t>(plan.type) * image;
+  const int64_t bytes = static_cast<int64_t>(item_bytes(plan.taken)) * image;
   ConvArgs one = args;
   one.source = static_cast<const char*>(args.source) + bytes * (forward ? in : out);
   one.out = static_cast<char*>(args.out) + bytes * (forward ? out : in);
-  plan.fallback->algorithm->run(*plan.fallback, one);
+  run_plan(*plan.fallback, one);
 }
 
 }  // namespace pyconv

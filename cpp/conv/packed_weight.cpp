@@ -3,13 +3,19 @@
 #include <cstring>
 #include <memory>
 
+#include "core/convert.hpp"
+
 namespace pyconv {
 
 PackedWeight::PackedWeight(const void* data, int64_t elements, ElementType type)
     : elements_(elements), type_(type) {
-  const std::size_t bytes = static_cast<std::size_t>(elements) * static_cast<std::size_t>(type);
+  const std::size_t bytes = static_cast<std::size_t>(elements) * item_bytes(computed_as(type));
   void* copy = copy_.reserve(bytes + 1);
-  if (bytes) std::memcpy(copy, data, bytes);
+  if (is_half(type)) {
+    widen(type, data, elements, static_cast<float*>(copy));
+  } else if (bytes) {
+    std::memcpy(copy, data, bytes);
+  }
   data_ = copy;
 }
 

@@ -11,7 +11,8 @@ namespace pyconv {
 
 class PackedWeight {
  public:
-  // Takes a copy, so that a later write to the caller's array cannot disagree with the packs.
+  // Takes a copy, so that a later write to the caller's array cannot disagree with the packs; of an
+  // array of 16 bits as float32.
   PackedWeight(const void* data, int64_t elements, ElementType type);
   ~PackedWeight();
   PackedWeight(const PackedWeight&) = delete;

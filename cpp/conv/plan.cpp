@@ -1,5 +1,6 @@
 #include "conv/plan.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <stdexcept>
 
@@ -53,13 +54,46 @@ const ConvAlgorithm* find_forced(const ConvPlan& plan, const std::string& forced
                               forced + "'");
 }
 
+bool lossless(const ConvPlan& plan, const ConvAlgorithm& a) {
+  return plan.stored == ElementType::bf16 && a.takes_bfloat16;
+}
+
 // Why this algorithm is passed over, or null.
 const char* passed_over(const ConvPlan& plan, const ConvAlgorithm& a) {
   if (const char* why = a.refuses(plan)) return why;
-  if (a.precision > plan.precision)
+  if (a.precision > plan.precision && !lossless(plan, a))
     return a.precision == Precision::high ? "its rounding needs precision 'high'"
                                           : "its rounding needs precision 'medium'";
   return a.prefers(plan) ? nullptr : "can run, but a later algorithm is expected to be faster";
+}
+
+// The level at which an algorithm is chosen. The policy is about float32: nothing less accurate
+// than double sums serves float64, and what "high" loses is a hundredth of a bfloat16's rounding.
+Precision chosen_at(const ConvPlan& plan, Precision precision) {
+  if (plan.stored == ElementType::f64) return Precision::highest;
+  const bool coarse = plan.stored == ElementType::bf16 && !plan.isa->pairs.tiles;
+  return coarse ? std::max(precision, Precision::high) : precision;
+}
+
+// Bfloat16 goes first to what takes it as it lies; those that come before in the list have no such
+// advantage. Null: none is fast here.
+const ConvAlgorithm* find_lossless(const ConvPlan& plan) {
+  for (const ConvAlgorithm* a : algorithms(plan.direction))
+    if (lossless(plan, *a) && !a->refuses(plan) && a->prefers(plan)) return a;
+  return nullptr;
+}
+
+void choose(ConvPlan& plan) {
+  plan.algorithm = find_lossless(plan);
+  if (plan.algorithm) return;
+  for (const ConvAlgorithm* a : algorithms(plan.direction)) {
+    const char* why = passed_over(plan, *a);
+    if (!why) {
+      plan.algorithm = a;
+      return;
+    }
+    plan.refusals.emplace_back(a->name, why);
+  }
 }
 
 }  // namespace
@@ -80,24 +114,19 @@ std::shared_ptr<const ConvPlan> make_plan(const ConvProblem& problem, Direction 
   auto plan = std::make_shared<ConvPlan>();
   plan->problem = problem;
   plan->direction = direction;
-  plan->type = type;
-  // The policy is about float32: nothing less accurate than double sums serves float64.
-  plan->precision = type == ElementType::f32 ? precision : Precision::highest;
+  plan->type = computed_as(type);
+  plan->stored = type;
   plan->packed = packed;
   plan->isa = &current_isa();
+  plan->precision = chosen_at(*plan, precision);
   if (!forced.empty()) {
     plan->algorithm = find_forced(*plan, forced);
   } else {
-    for (const ConvAlgorithm* a : algorithms(direction)) {
-      const char* why = passed_over(*plan, *a);
-      if (!why) {
-        plan->algorithm = a;
-        break;
-      }
-      plan->refusals.emplace_back(a->name, why);
-    }
+    choose(*plan);
   }
+  plan->taken = lossless(*plan, *plan->algorithm) ? plan->stored : plan->type;
   plan->algorithm->plan(*plan);
+  plan_slices(*plan);
   return plan;
 }
 

@@ -6,13 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/element_type.hpp"
 #include "core/kernels_of.hpp"
 #include "core/problem.hpp"
 #include "kernels/table.hpp"
 
 namespace pyconv {
-
-enum class ElementType : int { f32 = 4, f64 = 8 };
 
 class PackedWeight;
 struct ConvPlan;
@@ -43,6 +42,8 @@ struct ConvAlgorithm {
   // they are multiplied; 1 also means that small integers stay exact.
   double error_gain = 1;
   bool mixes_pixels = false;
+  // Takes arrays of bfloat16 as they lie and multiplies them without loss, at any precision.
+  bool takes_bfloat16 = false;
 };
 
 // A dense stride-1 piece of the problem: the whole of a forward pass, or one residue of the output
@@ -72,12 +73,14 @@ struct ConvPlan {
   // Known before an algorithm is asked whether it can run.
   ConvProblem problem;
   Direction direction;
-  ElementType type;
+  ElementType type;    // of what is computed
+  ElementType stored;  // of the arrays of a call
   Precision precision;
   bool packed;  // the weight is a PackedWeight: what packing costs is paid once
   const KernelTable* isa;
   // What the chosen one fills in.
   const ConvAlgorithm* algorithm = nullptr;
+  ElementType taken = ElementType::f32;  // of the arrays that it is given
   std::vector<std::pair<std::string, std::string>> refusals;  // of those before it in the list
   std::vector<ConvPhase> phases;
   LeftOperand left;
@@ -87,6 +90,8 @@ struct ConvPlan {
   int64_t tasks = 1;
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
+  // Arrays of 16 bits with many groups: those of a task as float32, and what is left of them.
+  std::shared_ptr<const ConvPlan> slice, last_slice;
 };
 
 // Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm. An
@@ -94,6 +99,12 @@ struct ConvPlan {
 std::shared_ptr<const ConvPlan> make_plan(const ConvProblem&, Direction, ElementType, Precision,
                                           bool packed, const std::string& forced);
 std::vector<std::string> algorithm_names(Direction);
+
+// Runs a plan on arrays of the type that it is for. Arrays of 16 bits become float32 before and
+// after, unless the algorithm takes them as they lie; a packed weight has been float32 from its
+// start.
+void run_plan(const ConvPlan&, const ConvArgs&);
+void plan_slices(ConvPlan&);  // last of a plan
 
 int64_t taps_of(const ConvProblem&);
 int64_t pixels(const int64_t (&size)[3]);

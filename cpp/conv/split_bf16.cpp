@@ -10,6 +10,7 @@
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/split_bf16.hpp"
+#include "core/convert.hpp"
 
 namespace pyconv {
 namespace {
@@ -68,8 +69,10 @@ class SplitTask {
   ValueRange fill_band(uint32_t* band, int64_t first_group, int64_t groups) const {
     const int64_t area = source_[1] * source_[2], line = column_ / phase_.pitch;
     const int64_t lines = (column_ + columns_ - 1) / phase_.pitch - line + 1;
-    const float* image = static_cast<const float*>(args_.source) +
-                         (image_ * p_.groups + group_) * s_.channels * area;
+    const auto item = static_cast<int64_t>(item_bytes(plan_.taken));
+    const auto split = plan_.taken == ElementType::bf16 ? k_.join_rows : k_.split_rows;
+    const char* image = static_cast<const char*>(args_.source) +
+                        (image_ * p_.groups + group_) * s_.channels * area * item;
     SplitRowsArgs a{};
     a.height = source_[1];
     a.width = source_[2];
@@ -83,13 +86,13 @@ class SplitTask {
     ValueRange range = no_values;
     for (int64_t q = 0; q < groups * s_.pairs; ++q) {
       const int64_t channel = 2 * (first_group * s_.pairs + q);
-      a.first = channel < s_.channels ? image + channel * area : nullptr;
-      a.second = channel + 1 < s_.channels ? image + (channel + 1) * area : nullptr;
+      a.first = channel < s_.channels ? image + channel * area * item : nullptr;
+      a.second = channel + 1 < s_.channels ? image + (channel + 1) * area * item : nullptr;
       a.out = band + q * phase_.pair_words;
       for (const SplitPlane& plane : phase_.planes) {
         a.row = phase_.low[0] + plane.row + line * a.row_step;
         a.column = phase_.low[1] + plane.column + segment_ * a.column_step;
-        range = joined(range, k_.split_rows(a));
+        range = joined(range, split(a));
         a.out += phase_.plane_words;
       }
     }
@@ -144,8 +147,9 @@ class SplitTask {
     const bool forward = plan_.direction == Direction::forward;
     const int64_t by_row = forward ? 1 : p_.stride[1], by = forward ? 1 : p_.stride[2];
     const int64_t wide = std::min(phase_.segment, phase_.grid[1] - segment_);
-    float* out = static_cast<float*>(args_.out) +
-                 ((image_ * p_.groups + group_) * s_.rows + row_) * plane;
+    const int64_t first = ((image_ * p_.groups + group_) * s_.rows + row_) * plane;
+    if (plan_.taken == ElementType::bf16) return scatter_bfloat16(block, first, plane);
+    float* out = static_cast<float*>(args_.out) + first;
     for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block, out += plane)
       for (int64_t done = 0; done < columns_;) {
         const int64_t y = (column_ + done) / phase_.pitch, x = (column_ + done) % phase_.pitch;
@@ -159,6 +163,34 @@ class SplitTask {
         }
         done += std::min(phase_.pitch - x, columns_ - done);
       }
+  }
+
+  // Likewise, rounded.
+  void scatter_bfloat16(const float* block, int64_t first, int64_t plane) const {
+    const auto narrow = plan_.isa->bfloat16.narrow;
+    const bool forward = plan_.direction == Direction::forward;
+    const int64_t by_row = forward ? 1 : p_.stride[1], by = forward ? 1 : p_.stride[2];
+    const int64_t wide = std::min(phase_.segment, phase_.grid[1] - segment_);
+    uint16_t* out = static_cast<uint16_t*>(args_.out) + first;
+    for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block, out += plane) {
+      if (columns_are_results(plan_, phase_)) {
+        narrow(block, columns_, out + column_);
+        continue;
+      }
+      for (int64_t done = 0; done < columns_;) {
+        const int64_t y = (column_ + done) / phase_.pitch, x = (column_ + done) % phase_.pitch;
+        const int64_t n = std::min(wide - x, columns_ - done);
+        uint16_t* line = out + (phase_.origin[0] + y * by_row) * result_[2] + phase_.origin[1] +
+                         (segment_ + x) * by;
+        if (by == 1 && n > 0) narrow(block + done, n, line);
+        if (by > 1 && n > 0) {
+          uint16_t values[longest_segment];
+          narrow(block + done, n, values);
+          for (int64_t c = 0; c < n; ++c) line[c * by] = values[c];
+        }
+        done += std::min(phase_.pitch - x, columns_ - done);
+      }
+    }
   }
 
   const ConvPlan& plan_;
@@ -176,7 +208,7 @@ const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {
   const std::size_t bytes = packed_bytes(plan);
   if (!args.packed) {
     void* shared = call_scratch(bytes);
-    pack_split(plan, args.other, shared);
+    pack_split(plan, args.other, plan.taken, shared);
     return static_cast<const uint32_t*>(shared);
   }
   const ConvProblem& p = plan.problem;
@@ -186,14 +218,23 @@ const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {
   for (int i = 1; i < 3 && plan.direction == Direction::input; ++i)
     key.insert(key.end(), {std::min(p.stride[i], p.input[i]), p.stride[i], p.dilation[i],
                            p.pad_lo[i]});
-  const auto make = [&](void* out) { pack_split(plan, args.packed->data(), out); };
+  const auto make = [&](void* out) { 
+    pack_split(plan, args.packed->data(), ElementType::f32, out);
+  };
   return static_cast<const uint32_t*>(args.packed->pack_for(std::move(key), bytes, make));
 }
 
 void run_split(const ConvPlan& plan, const ConvArgs& args) {
   const uint32_t* packed = packed_weights(plan, args);
+  ConvArgs wide = args;
+  std::vector<float> bias;
+  if (args.bias && plan.taken == ElementType::bf16) {
+    bias.resize(static_cast<std::size_t>(plan.problem.k));
+    widen(plan.taken, args.bias, plan.problem.k, bias.data());
+    wide.bias = bias.data();
+  }
   run_or_fall_back(plan, args, conv_work(plan.problem) * plan.split->products / 4,
-                   [&](int64_t task) { return SplitTask(plan, args, packed, task); });
+                   [&](int64_t task) { return SplitTask(plan, wide, packed, task); });
 }
 
 template <int Products>
@@ -206,6 +247,19 @@ void plan_products(ConvPlan& plan) {
 // that only one product a number pays, and not where Winograd saves three of four of them nor where
 // splitting takes as long as the products: weights for small maps, images for 1x1 filters with few
 // rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
+// Arrays of bfloat16 are not split, so that few channels and, where the weight is read in order,
+// small maps pay as well. 3x3 filters of large maps are a matter for Winograd. (Layers of
+// benchmarks/, Zen 5, November 2026.)
+bool prefers_bfloat16(const ConvPlan& plan, int64_t rows, int64_t channels, int64_t area) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  const bool square = p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
+                      p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1;
+  if (square && rows >= 32 && channels >= 32 && area >= 2500) return false;
+  return area >= (forward || plan.packed ? 49 : 100) && channels >= 3 &&
+         rows >= (taps_of(p) == 1 ? 32 : 3) && (!forward || p.stride[2] <= 2 || channels <= 4);
+}
+
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -218,6 +272,8 @@ bool prefers(const ConvPlan& plan) {
     const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
+  if (plan.stored == ElementType::bf16)
+    return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
          (!forward || p.stride[2] <= 2) &&
          !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan);
@@ -227,7 +283,7 @@ bool prefers(const ConvPlan& plan) {
 
 const ConvAlgorithm bf16x1_forward{
     "bf16x1", Direction::forward, Precision::medium, split_refuses, prefers<1>,
-    plan_products<1>, run_split};
+    plan_products<1>, run_split, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_forward{
     "bf16x3", Direction::forward, Precision::high, split_refuses, prefers<3>,
     plan_products<3>, run_split};
@@ -236,7 +292,7 @@ const ConvAlgorithm bf16x6_forward{
     plan_products<6>, run_split};
 const ConvAlgorithm bf16x1_input{
     "bf16x1", Direction::input, Precision::medium, split_refuses, prefers<1>,
-    plan_products<1>, run_split};
+    plan_products<1>, run_split, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_input{
     "bf16x3", Direction::input, Precision::high, split_refuses, prefers<3>,
     plan_products<3>, run_split};

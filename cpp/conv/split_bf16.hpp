@@ -46,15 +46,21 @@ struct SplitPlan {
   std::vector<SplitPhase> phases;
 };
 
+// A longer row than this is cut: a task would else read all of it.
+constexpr int64_t longest_segment = 1024;
+
 struct SplitMemory {
   uint32_t* band;  // [term][pair][plane][row][column]
   float* result;   // where the columns do not lie next to each other in the result
   SplitMemory(const ConvPlan& plan, Arena& arena);
 };
 
-// The columns of a product are those of the result.
-inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
+// The columns of a product are those of the result; then they are stored there, if it is float32.
+inline bool columns_are_results(const ConvPlan& plan, const SplitPhase& phase) {
   return phase.segments == 1 && phase.pitch == phase.grid[1] && plan.split->phases.size() == 1;
+}
+inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
+  return columns_are_results(plan, phase) && plan.taken == ElementType::f32;
 }
 
 void plan_split(ConvPlan& plan, int products);
@@ -68,6 +74,7 @@ std::vector<ptrdiff_t> place_taps(const ConvPhase& phase, SplitPhase& s, int64_t
 
 constexpr int64_t packed_header = 16;  // words before the packed weights: their range
 std::size_t packed_bytes(const ConvPlan& plan);
-void pack_split(const ConvPlan& plan, const void* weight, void* out);
+// Of float32 or of bfloat16.
+void pack_split(const ConvPlan& plan, const void* weight, ElementType type, void* out);
 
 }  // namespace pyconv

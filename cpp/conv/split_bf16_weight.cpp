@@ -68,6 +68,11 @@ void choose_weight_blocks(ConvPlan& plan, SplitPlan& split, const SplitPhase& s)
   plan.tasks = blocks * plan.splits;
 }
 
+// Parts of sums, and those that have to be rounded, do not fit the result.
+bool sums_apart(const ConvPlan& plan) {
+  return plan.splits > 1 || plan.taken != ElementType::f32;
+}
+
 void plan_weight(ConvPlan& plan, int products) {
   const ConvProblem& p = plan.problem;
   auto split = std::make_shared<SplitPlan>();
@@ -89,7 +94,7 @@ void plan_weight(ConvPlan& plan, int products) {
   split->phases.push_back(std::move(s));
   plan.split = split;
   const int64_t elements = p.k * (p.c / p.groups) * taps_of(p);
-  if (plan.splits > 1)
+  if (sums_apart(plan))
     plan.shared_bytes = static_cast<std::size_t>(plan.splits * elements) * sizeof(float);
   Arena arena;
   WeightMemory counted(plan, arena);
@@ -101,7 +106,8 @@ class WeightTask {
  public:
   WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
       : plan_(plan), p_(plan.problem), s_(*plan.split), phase_(plan.split->phases[0]),
-        k_(plan.isa->pairs), args_(args), taps_(taps_of(plan.problem)) {
+        k_(plan.isa->pairs), args_(args), taps_(taps_of(plan.problem)),
+        split_rows_(plan.taken == ElementType::bf16 ? k_.join_rows : k_.split_rows) {
     split_ = task % plan.splits;
     task /= plan.splits;
     channel_ = task % plan.row_blocks * plan.row_block;
@@ -165,16 +171,17 @@ class WeightTask {
     a.column_step = phase_.step[1];
     a.tail = ceil_div(phase_.tail, 2);
     a.out_term = plan_.row_block * phase_.pair_words;
-    const float* x = static_cast<const float*>(args_.source) +
-                     ((image_ * p_.groups + group_) * (p_.c / p_.groups) + channel_) * area;
+    const auto item = static_cast<int64_t>(item_bytes(plan_.taken));
+    const char* x = static_cast<const char*>(args_.source) +
+                    ((image_ * p_.groups + group_) * (p_.c / p_.groups) + channel_) * area * item;
     ValueRange range = no_values;
     for (int64_t c = 0; c < channels_; ++c) {
-      a.first = x + c * area;
+      a.first = x + c * area * item;
       a.out = band + c * phase_.pair_words;
       for (const SplitPlane& plane : phase_.planes) {
         a.row = phase_.low[0] + plane.row + line * a.row_step;
         a.column = phase_.low[1] + plane.column + segment_ * a.column_step;
-        range = joined(range, k_.split_rows(a));
+        range = joined(range, split_rows_(a));
         a.out += phase_.plane_words;
       }
     }
@@ -190,11 +197,12 @@ class WeightTask {
     a.row = column_ / phase_.pitch;
     a.out_term = plan_.column_block * words;
     ValueRange range = no_values;
-    const float* grad =
-        static_cast<const float*>(args_.other) +
-        ((image_ * p_.groups + group_) * (p_.k / p_.groups) + filter_) * area + segment_;
+    const auto item = static_cast<int64_t>(item_bytes(plan_.taken));
+    const char* grad =
+        static_cast<const char*>(args_.other) +
+        (((image_ * p_.groups + group_) * (p_.k / p_.groups) + filter_) * area + segment_) * item;
     for (int64_t f = 0; f < filters_; ++f)
-      range = joined(range, split_grad(a, grad + f * area, lines + f * words));
+      range = joined(range, split_grad(a, grad + f * area * item, lines + f * words));
     return range;
   }
 
@@ -213,13 +221,13 @@ class WeightTask {
   }
 
   // Rows of a plane of dy, of which those past the segment are another's.
-  ValueRange split_grad(SplitRowsArgs a, const float* plane, uint32_t* out) const {
+  ValueRange split_grad(SplitRowsArgs a, const char* plane, uint32_t* out) const {
     const int64_t wide = std::min(phase_.segment, p_.output[2] - segment_);
     a.out = out;
     if (wide == p_.output[2]) {
       a.first = plane;
       a.width = wide;
-      return k_.split_rows(a);
+      return split_rows_(a);
     }
     ValueRange range = no_values;
     const int64_t rows = a.rows, first = a.row;
@@ -227,8 +235,9 @@ class WeightTask {
     a.row = 0;
     a.width = wide;
     for (int64_t y = first; y < first + rows; ++y, a.out += phase_.pitch / 2) {
-      a.first = y < a.height ? plane + y * p_.output[2] : nullptr;
-      range = joined(range, k_.split_rows(a));
+      const auto item = static_cast<int64_t>(item_bytes(plan_.taken));
+      a.first = y < a.height ? plane + y * p_.output[2] * item : nullptr;
+      range = joined(range, split_rows_(a));
     }
     return range;
   }
@@ -269,6 +278,7 @@ class WeightTask {
   const PairKernels& k_;
   const ConvArgs& args_;
   const int64_t taps_;
+  ValueRange (*const split_rows_)(const SplitRowsArgs&);
   int64_t split_, channel_, channels_, group_, filter_, filters_;
   int64_t image_ = 0, segment_ = 0, column_ = 0;
 };
@@ -276,23 +286,28 @@ class WeightTask {
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   const int64_t elements = plan.problem.k * (plan.problem.c / plan.problem.groups) *
                            taps_of(plan.problem);
-  float* out = static_cast<float*>(args.out);
-  float* partials = plan.splits > 1 ? static_cast<float*>(call_scratch(plan.shared_bytes)) : out;
+  const bool apart = sums_apart(plan);
+  float* sums = static_cast<float*>(apart ? call_scratch(plan.shared_bytes) : args.out);
   std::atomic<bool> failed{false};
   parallel_for(plan.tasks, conv_work(plan.problem) * plan.split->products / 4, [&](int64_t task) {
     WeightTask one(plan, args, task);
-    if (!failed.load(std::memory_order_relaxed) && !one.run(partials + one.split() * elements))
+    if (!failed.load(std::memory_order_relaxed) && !one.run(sums + one.split() * elements))
       failed.store(true);
   });
   if (failed.load()) return run_fallback(plan, args);
-  if (plan.splits == 1) return;
+  if (!apart) return;
   constexpr int64_t block = 4096;
   parallel_for(ceil_div(elements, block), static_cast<double>(elements * plan.splits),
                [&](int64_t task) {
     const int64_t first = task * block, end = std::min(first + block, elements);
-    for (int64_t i = first; i < end; ++i) out[i] = partials[i];
     for (int64_t split = 1; split < plan.splits; ++split)
-      for (int64_t i = first; i < end; ++i) out[i] += partials[split * elements + i];
+      for (int64_t i = first; i < end; ++i) sums[i] += sums[split * elements + i];
+    if (plan.taken == ElementType::bf16) {
+      auto* out = static_cast<uint16_t*>(args.out);
+      plan.isa->bfloat16.narrow(sums + first, end - first, out + first);
+    } else {
+      std::copy(sums + first, sums + end, static_cast<float*>(args.out) + first);
+    }
   });
 }
 
@@ -305,6 +320,16 @@ void plan_products(ConvPlan& plan) {
 // that share the split rows, the stride is 1 and maps and channels are not small, one product is
 // 1.1 to 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters
 // are not, and Winograd is faster still.
+// Arrays of bfloat16 are not split: 1x1 filters, strides and few channels pay as well. 3x3 filters
+// of middling maps are a matter for Winograd. (Layers of benchmarks/, Zen 5, November 2026.)
+bool prefers_bfloat16(const ConvPlan& plan, int64_t filters, int64_t channels, int64_t area) {
+  const ConvProblem& p = plan.problem;
+  const bool square = p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
+                      p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1;
+  if (square && filters >= 32 && channels >= 32 && area >= 784 && area <= 10000) return false;
+  return area >= 196 && channels >= 3 && filters >= 16;
+}
+
 template <int Products>
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -315,6 +340,8 @@ bool prefers(const ConvPlan& plan) {
     const double work = static_cast<double>(filters * channels) * static_cast<double>(area * taps);
     return filters >= least && channels >= least && area >= 32 && work >= 5e5;
   }
+  if (plan.stored == ElementType::bf16)
+    return Products == 1 && prefers_bfloat16(plan, filters, channels, area);
   return Products == 1 && taps > 1 && p.stride[1] == 1 && p.stride[2] == 1 && area >= 100 &&
          channels >= 8 && filters >= 4 && !would_run(winograd_4x4_weight, plan);
 }
@@ -323,7 +350,7 @@ bool prefers(const ConvPlan& plan) {
 
 const ConvAlgorithm bf16x1_weight{
     "bf16x1", Direction::weight, Precision::medium, split_refuses, prefers<1>,
-    plan_products<1>, run_weight};
+    plan_products<1>, run_weight, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_weight{
     "bf16x3", Direction::weight, Precision::high, split_refuses, prefers<3>,
     plan_products<3>, run_weight};

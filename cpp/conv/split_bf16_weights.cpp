@@ -10,11 +10,11 @@ namespace {
 
 class RowPacker {
  public:
-  RowPacker(const ConvPlan& plan, const float* weight, uint32_t* out)
-      : plan_(plan), s_(*plan.split), taps_(taps_of(plan.problem)), out_(out) {
+  RowPacker(const ConvPlan& plan, const void* weight, ElementType type, uint32_t* out)
+      : plan_(plan), s_(*plan.split), taps_(taps_of(plan.problem)), weight_(weight), type_(type),
+        out_(out) {
     const bool forward = plan.direction == Direction::forward;
     const int64_t channels = plan.problem.c / plan.problem.groups;
-    weight_ = weight;
     row_step_ = forward ? channels * taps_ : taps_;
     channel_step_ = forward ? taps_ : channels * taps_;
     // A run is 32 numbers, whatever the pairs of a step.
@@ -27,18 +27,21 @@ class RowPacker {
     // Rows of a data gradient are neighbours in memory: turned all at once.
     const int64_t together = plan_.direction == Direction::forward ? 1 : count;
     const int64_t elements = std::max<int64_t>(1, together * taps_ * width_);
+    const int64_t lines = type_ == ElementType::f32 ? 0 : together * taps_ * s_.channels;
     float* turned = static_cast<float*>(
-        task_scratch(static_cast<std::size_t>(elements) * sizeof(float)));
+        task_scratch(static_cast<std::size_t>(elements + lines) * sizeof(float)));
     ValueRange range = no_values;
     for (int64_t row = 0; row < count; row += together) {
       const int64_t at = group * plan_.problem.k / plan_.problem.groups * filter_size() +
                          (block * pair_rows + row) * row_step_;
       const float* in = turned;
-      if (readable_in_place(at)) {
-        in = weight_ + at;
+      if (type_ != ElementType::f32) {
+        turn_bfloat16(at, together * taps_, turned + elements, turned);
+      } else if (readable_in_place(at)) {
+        in = static_cast<const float*>(weight_) + at;
       } else {
-        plan_.isa->f32.transpose(weight_ + at, channel_step_, s_.channels, together * taps_, turned,
-                                 width_, width_);
+        plan_.isa->f32.transpose(static_cast<const float*>(weight_) + at, channel_step_,
+                                 s_.channels, together * taps_, turned, width_, width_);
       }
       for (int64_t i = 0; i < together; ++i)
         for (const SplitPhase& phase : s_.phases)
@@ -50,6 +53,20 @@ class RowPacker {
   }
 
  private:
+  // `count` numbers of every channel, to float32 before they are turned.
+  void turn_bfloat16(int64_t at, int64_t count, float* lines, float* turned) const {
+    const auto* weight = static_cast<const uint16_t*>(weight_) + at;
+    const auto widen = plan_.isa->bfloat16.widen;
+    if (channel_step_ == 1) {
+      widen(weight, s_.channels, turned);
+      std::fill_n(turned + s_.channels, width_ - s_.channels, 0.0f);
+      return;
+    }
+    for (int64_t c = 0; c < s_.channels; ++c)
+      widen(weight + c * channel_step_, count, lines + c * count);
+    plan_.isa->f32.transpose(lines, count, s_.channels, count, turned, width_, width_);
+  }
+
   // A 1x1 filter lies as its runs want it. What follows the last channel is another filter's, and
   // meets zeros in the band.
   bool readable_in_place(int64_t at) const {
@@ -70,7 +87,11 @@ class RowPacker {
   ValueRange pack_filters(int64_t group, int64_t block) const {
     const SplitPhase& phase = s_.phases[0];
     const int64_t count = std::min<int64_t>(pair_rows, s_.rows - block * pair_rows);
-    const float* filter = weight_ + (group * s_.rows + block * pair_rows) * filter_size();
+    const auto item = static_cast<int64_t>(item_bytes(type_));
+    const char* filter = static_cast<const char*>(weight_) +
+                         (group * s_.rows + block * pair_rows) * filter_size() * item;
+    const PairKernels& k = plan_.isa->pairs;
+    const auto split = type_ == ElementType::f32 ? k.split_filter : k.join_filter;
     SplitFilterArgs a{};
     a.taps = taps_;
     a.pairs = s_.pairs;
@@ -80,10 +101,10 @@ class RowPacker {
     ValueRange range = no_values;
     for (int64_t g = 0; g < s_.groups; ++g)
       for (int64_t row = 0; row < count; ++row) {
-        a.in = filter + row * filter_size() + g * 2 * s_.pairs * taps_;
+        a.in = filter + (row * filter_size() + g * 2 * s_.pairs * taps_) * item;
         a.channels = s_.channels - g * 2 * s_.pairs;
         a.out = place(phase, group, block, row) + g * taps_ * pair_block;
-        range = joined(range, plan_.isa->pairs.split_filter(a));
+        range = joined(range, split(a));
       }
     for (int64_t row = count; row < pair_rows; ++row) clear_row(phase, group, block, row);
     return range;
@@ -116,8 +137,9 @@ class RowPacker {
   const ConvPlan& plan_;
   const SplitPlan& s_;
   const int64_t taps_;
+  const void* weight_;
+  const ElementType type_;
   uint32_t* out_;
-  const float* weight_;
   int64_t row_step_, channel_step_, width_;
 };
 
@@ -128,10 +150,10 @@ std::size_t packed_bytes(const ConvPlan& plan) {
          sizeof(uint32_t);
 }
 
-void pack_split(const ConvPlan& plan, const void* weight, void* out) {
+void pack_split(const ConvPlan& plan, const void* weight, ElementType type, void* out) {
   const int64_t blocks = ceil_div(plan.split->rows, pair_rows);
   auto* words = static_cast<uint32_t*>(out);
-  const RowPacker packer(plan, static_cast<const float*>(weight), words + packed_header);
+  const RowPacker packer(plan, weight, type, words + packed_header);
   std::vector<ValueRange> ranges(static_cast<std::size_t>(plan.problem.groups * blocks));
   parallel_for(plan.problem.groups * blocks, static_cast<double>(packed_bytes(plan)),
                [&](int64_t task) {

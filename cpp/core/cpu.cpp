@@ -83,7 +83,8 @@ unsigned detect() {
   const uint64_t state = saved_state();
   unsigned found = 0;
   const bool ymm = (state & 0x6) == 0x6;
-  if (ymm && (one.c >> 12 & 1) && (seven.b >> 5 & 1)) found |= needs_avx2_fma;
+  const bool fma_f16c = (one.c >> 12 & 1) && (one.c >> 29 & 1);
+  if (ymm && fma_f16c && (seven.b >> 5 & 1)) found |= needs_avx2_fma;
   const bool zmm = (state & 0xe6) == 0xe6;
   const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
   if (zmm && (seven.b & f_dq_bw_vl) == f_dq_bw_vl) found |= needs_avx512;

@@ -90,4 +90,11 @@ inline void* call_scratch(std::size_t bytes) {
   return buffer.reserve(bytes);
 }
 
+// This thread's buffer for arrays of 16 bits as float32, while what is computed from them uses the
+// other two.
+inline void* widened_scratch(std::size_t bytes) {
+  static thread_local AlignedBuffer buffer;
+  return buffer.reserve(bytes);
+}
+
 }  // namespace pyconv

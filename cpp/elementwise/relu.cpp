@@ -54,6 +54,19 @@ void relu_backward(const T* grad, const uint8_t* bits, int64_t count, T* out) {
   });
 }
 
+void relu_forward(ElementType half, const uint16_t* x, int64_t count, uint16_t* out) {
+  const auto kernel = half_kernels(current_isa(), half).relu;
+  for_runs<uint16_t>(count, 2, [&](int64_t at, int64_t n) { kernel(x + at, n, out + at); });
+}
+
+void relu_backward(ElementType half, const uint16_t* grad, const uint16_t* output, int64_t count,
+                   uint16_t* out) {
+  const auto kernel = half_kernels(current_isa(), half).relu_backward;
+  for_runs<uint16_t>(count, 3, [&](int64_t at, int64_t n) {
+    kernel(grad + at, output + at, n, out + at);
+  });
+}
+
 template void relu_forward(const float*, int64_t, float*);
 template void relu_forward(const double*, int64_t, double*);
 template void relu_backward(const float*, const float*, int64_t, float*);

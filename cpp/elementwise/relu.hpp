@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "core/element_type.hpp"
+
 namespace pyconv {
 
 template <class T>
@@ -13,5 +15,10 @@ template <class T>
 void relu_backward(const T* grad, const T* output, int64_t count, T* out);
 template <class T>
 void relu_backward(const T* grad, const uint8_t* bits, int64_t count, T* out);
+
+// Arrays of 16 bits.
+void relu_forward(ElementType half, const uint16_t* x, int64_t count, uint16_t* out);
+void relu_backward(ElementType half, const uint16_t* grad, const uint16_t* output, int64_t count,
+                   uint16_t* out);
 
 }  // namespace pyconv

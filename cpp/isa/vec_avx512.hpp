@@ -47,6 +47,29 @@ struct Vec<float> {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
   }
+  // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
+  static Vec load_float16(const uint16_t* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static Vec load_bfloat16(const uint16_t* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+  }
+  void store_float16(uint16_t* p) const {
+    const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  }
+  void store_bfloat16(uint16_t* p) const {
+    const __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i quiet = _mm512_set1_epi32(0x400000);
+    const Mask nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    const __m512i rounded =
+        _mm512_mask_or_epi32(_mm512_add_epi32(bits, half), nan, bits, quiet);
+    const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  }
   // A set of lanes made once for many loads.
   using Lanes = __mmask16;
   static Lanes between(int lo, int hi) { return static_cast<Lanes>(first(hi) & ~first(lo)); }

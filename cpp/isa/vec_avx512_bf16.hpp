@@ -20,6 +20,36 @@ struct Pairs {
   void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
 };
 
+// 32 bfloat16.
+struct Halves {
+  __m512i v;
+  static constexpr int lanes = 32;
+  static Halves zero() { return {_mm512_setzero_si512()}; }
+  static Halves load(const uint16_t* p) { return {_mm512_loadu_si512(p)}; }
+  // Lanes lo .. hi - 1 from memory, zeros elsewhere; 0 <= lo <= hi <= lanes.
+  static Halves load_range(const uint16_t* p, int lo, int hi) {
+    const auto below = [](int n) { return static_cast<uint32_t>((uint64_t(1) << n) - 1); };
+    return {_mm512_maskz_loadu_epi16(below(hi) & ~below(lo), p)};
+  }
+  void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+// Even lanes of the 64 values a, b.
+inline Halves even_halves(Halves a, Halves b) {
+  const __m256i low = _mm512_cvtepi32_epi16(a.v), high = _mm512_cvtepi32_epi16(b.v);
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)};
+}
+// Words of the first and of the last 16 lanes.
+inline Pairs low_pairs(Halves low, Halves high) {
+  const __m512i a = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(low.v));
+  const __m512i b = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(high.v));
+  return {_mm512_or_si512(a, _mm512_slli_epi32(b, 16))};
+}
+inline Pairs high_pairs(Halves low, Halves high) {
+  const __m512i a = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(low.v, 1));
+  const __m512i b = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(high.v, 1));
+  return {_mm512_or_si512(a, _mm512_slli_epi32(b, 16))};
+}
+
 // acc + high * high, rounded, then + low * low: two fused multiply-adds.
 inline Vec<float> dot(Pairs a, Pairs b, Vec<float> acc) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)a.v, (__m512bh)b.v)};
@@ -55,6 +85,28 @@ struct RangeOf {
   }
   uint32_t least_bits() const { return static_cast<uint32_t>(_mm512_reduce_min_epu32(least)); }
   uint32_t most_bits() const { return static_cast<uint32_t>(_mm512_reduce_max_epu32(most)); }
+};
+
+// Likewise of bfloat16.
+struct RangeOfHalves {
+  __m512i least = _mm512_set1_epi32(-1), most = _mm512_setzero_si512();
+  void add(Halves a) {
+    const __m512i bits = _mm512_and_si512(a.v, _mm512_set1_epi16(0x7fff));
+    least = _mm512_mask_min_epu16(least, _mm512_test_epi16_mask(bits, bits), least, bits);
+    most = _mm512_max_epu16(most, bits);
+  }
+  // Of a word its smaller and its greater half, as the high half of 32 bits.
+  uint32_t least_bits() const {
+    const __m512i other = _mm512_srli_epi32(least, 16);
+    const __m512i low = _mm512_and_si512(_mm512_min_epu16(least, other), _mm512_set1_epi32(0xffff));
+    const uint32_t bits = static_cast<uint32_t>(_mm512_reduce_min_epu32(low));
+    return bits == 0xffff ? ~uint32_t(0) : bits << 16;
+  }
+  uint32_t most_bits() const {
+    const __m512i other = _mm512_srli_epi32(most, 16);
+    const __m512i low = _mm512_and_si512(_mm512_max_epu16(most, other), _mm512_set1_epi32(0xffff));
+    return static_cast<uint32_t>(_mm512_reduce_max_epu32(low)) << 16;
+  }
 };
 
 }  // namespace

@@ -3,10 +3,48 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "isa/scalar.hpp"
 
 namespace {
+
+inline uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+inline float float_of(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// float16 and bfloat16 in integers. Exponents of float16 are moved by 112; what is below its normal
+// numbers, a multiple of 2^-24, lets one exact subtraction or one rounding addition do the rest.
+inline float widen_float16(uint16_t half) {
+  const uint32_t rest = static_cast<uint32_t>(half & 0x7fff) << 13;
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
+  const float least = float_of(uint32_t(113) << 23);
+  const uint32_t small = bits_of(float_of(rest + (uint32_t(113) << 23)) - least);
+  const uint32_t special = rest + (uint32_t(224) << 23);
+  const uint32_t quiet = rest > 0x0f800000 ? special | 0x400000 : special;
+  const uint32_t large = rest >= 0x0f800000 ? quiet : rest + (uint32_t(112) << 23);
+  return float_of(sign | (rest < 0x00800000 ? small : large));
+}
+inline uint16_t narrow_float16(float value) {
+  const uint32_t bits = bits_of(value), rest = bits & 0x7fffffff;
+  const uint32_t small = bits_of(float_of(rest) + 0.5f) - bits_of(0.5f);
+  const uint32_t normal = (rest - (uint32_t(112) << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
+  const uint32_t finite = rest < 0x38800000 ? small : normal;
+  const uint32_t special = rest > 0x7f800000 ? 0x7e00 | (rest >> 13 & 0x3ff) : 0x7c00;
+  return static_cast<uint16_t>((bits >> 16 & 0x8000) | (rest < 0x47800000 ? finite : special));
+}
+inline uint16_t narrow_bfloat16(float value) {
+  const uint32_t bits = bits_of(value);
+  const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+  return static_cast<uint16_t>((value == value ? rounded : bits | 0x400000) >> 16);
+}
 
 // Masks have the width of the elements, which is what lets compilers keep them in registers.
 template <int Size>
@@ -93,6 +131,23 @@ struct Vec {
   }
   void store_bytes(uint8_t* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
+  }
+  // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
+  static Vec load_float16(const uint16_t* p) {
+    Vec r;
+    for (int i = 0; i < lanes; ++i) r.v[i] = widen_float16(p[i]);
+    return r;
+  }
+  static Vec load_bfloat16(const uint16_t* p) {
+    Vec r;
+    for (int i = 0; i < lanes; ++i) r.v[i] = float_of(static_cast<uint32_t>(p[i]) << 16);
+    return r;
+  }
+  void store_float16(uint16_t* p) const {
+    for (int i = 0; i < lanes; ++i) p[i] = narrow_float16(v[i]);
+  }
+  void store_bfloat16(uint16_t* p) const {
+    for (int i = 0; i < lanes; ++i) p[i] = narrow_bfloat16(v[i]);
   }
   // A set of lanes made once for many loads.
   struct Lanes {

@@ -74,6 +74,24 @@ struct Vec<float> {
     const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
     memcpy(p, &four, 4);
   }
+  // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
+  static Vec load_float16(const uint16_t* p) {
+    return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))};
+  }
+  static Vec load_bfloat16(const uint16_t* p) {
+    return {vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(p)), 16))};
+  }
+  void store_float16(uint16_t* p) const {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+  }
+  void store_bfloat16(uint16_t* p) const {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t half = vaddq_u32(odd, vdupq_n_u32(0x7fff));
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    const uint32x4_t rounded = vbslq_u32(vceqq_f32(v, v), vaddq_u32(bits, half), quiet);
+    vst1_u16(p, vmovn_u32(vshrq_n_u32(rounded, 16)));
+  }
   // A set of lanes made once for many loads.
   struct Lanes {
     int lo, hi;

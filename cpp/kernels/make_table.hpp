@@ -9,6 +9,7 @@
 #include "kernels/dot.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gather.hpp"
+#include "kernels/half.hpp"
 #include "kernels/max_gather.hpp"
 #include "kernels/max_pool.hpp"
 #include "kernels/pad.hpp"

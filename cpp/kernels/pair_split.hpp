@@ -75,15 +75,16 @@ ValueRange split_rows_of(const SplitRowsArgs& s) {
   const int64_t inside =
       s.column < s.width ? (s.width - s.column + s.column_step - 1) / s.column_step : 0;
   const int64_t hi = inside < s.columns ? inside : s.columns;
+  const auto* first = static_cast<const float*>(s.first);
+  const auto* second = static_cast<const float*>(s.second);
   RangeOf range;
   uint32_t* out = s.out;
   for (int64_t r = 0; r < s.rows; ++r, out += s.along ? s.columns / 2 : s.columns) {
     const int64_t y = s.row + r * s.row_step;
     const bool reached = y >= 0 && y < s.height && lo < hi;
     const ptrdiff_t at = y * s.width + s.column;
-    const float* first = reached && s.first ? s.first + at : nullptr;
-    const float* second = reached && s.second ? s.second + at : nullptr;
-    split_row<Terms, Step>(s, first, second, lo, hi, out, range);
+    split_row<Terms, Step>(s, reached && first ? first + at : nullptr,
+                           reached && second ? second + at : nullptr, lo, hi, out, range);
   }
   for (int64_t x = 0; x < s.tail; x += lanes)
     store_terms<Terms>(Vec<float>::zero(), Vec<float>::zero(), out + x, s.out_term);
@@ -129,7 +130,7 @@ void split_taps(const SplitFilterArgs& s, int64_t tap, uint32_t* out, RangeOf& r
   Vec<float> low[lanes], high[lanes], words[lanes];
   for (int q = 0; q < lanes; ++q) {
     const int64_t channel = 2 * q;
-    const float* in = s.in + channel * s.taps + tap;
+    const float* in = static_cast<const float*>(s.in) + channel * s.taps + tap;
     const bool used = q < s.pairs && channel < s.channels;
     low[q] = used ? Vec<float>::load_n(in, count) : Vec<float>::zero();
     high[q] = used && channel + 1 < s.channels ? Vec<float>::load_n(in + s.taps, count)

@@ -25,7 +25,7 @@ struct ValueRange {
 // row_step, column + j * column_step of a plane. Across: word j of a row holds element j of two
 // planes. Along: it holds the elements 2 j and 2 j + 1 of `first`, and `columns` is even.
 struct SplitRowsArgs {
-  const float *first, *second;  // planes, or null: zeros
+  const void *first, *second;  // planes of float32 (or bfloat16 to be joined); null: zeros
   bool along;
   int64_t height, width;  // of a plane
   int64_t row, row_step, rows;
@@ -48,7 +48,7 @@ struct SplitRunsArgs {
 
 // Channels of a filter, [channel][tap], to words [tap][pair]; channels past the last are zeros.
 struct SplitFilterArgs {
-  const float* in;
+  const void* in;  // float32, or bfloat16 to be joined
   int64_t channels, taps, pairs;
   uint32_t* out;  // 16 words are written per tap
   ptrdiff_t out_step, out_term;
@@ -84,5 +84,8 @@ struct PairKernels {
   ValueRange (*split_rows)(const SplitRowsArgs&);
   ValueRange (*split_runs)(const SplitRunsArgs&);
   ValueRange (*split_filter)(const SplitFilterArgs&);
+  // The same of arrays of bfloat16, which have one term.
+  ValueRange (*join_rows)(const SplitRowsArgs&);
+  ValueRange (*join_filter)(const SplitFilterArgs&);
   bool (*works)();  // a small product against plain arithmetic
 };

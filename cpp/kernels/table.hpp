@@ -280,10 +280,21 @@ struct Kernels {
   ElementwiseKernels<T> elementwise;
 };
 
+// Arrays of 16-bit numbers of one format, given by their bits.
+struct HalfKernels {
+  void (*widen)(const uint16_t* in, int64_t count, float* out);
+  // To nearest even; what is too large becomes infinity, and a NaN stays one.
+  void (*narrow)(const float* in, int64_t count, uint16_t* out);
+  void (*relu)(const uint16_t* in, int64_t count, uint16_t* out);  // in place where in == out
+  void (*relu_backward)(const uint16_t* grad, const uint16_t* output, int64_t count,
+                        uint16_t* out);
+};
+
 struct KernelTable {
   const char* isa;
   unsigned needs;
   Kernels<float> f32;
   Kernels<double> f64;
+  HalfKernels float16, bfloat16;
   PairKernels pairs;
 };

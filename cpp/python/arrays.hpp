@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <atomic>
 #include <stdexcept>
 #include <string>
 
@@ -12,11 +13,29 @@ namespace pyconv {
 
 namespace py = pybind11;
 
+// bfloat16 comes from another package, which registers it under a number of this process.
+inline bool is_bfloat16(const py::dtype& type) {
+  static std::atomic<int> known{-1};
+  const int number = type.num();
+  if (number == known.load(std::memory_order_relaxed)) return true;
+  constexpr int first_registered = 256;
+  if (number < first_registered || type.itemsize() != 2) return false;
+  const py::object name = type.attr("name");
+  if (!py::isinstance<py::str>(name) || name.cast<std::string>() != "bfloat16") return false;
+  known.store(number, std::memory_order_relaxed);
+  return true;
+}
+
 inline ElementType element_type(const py::array& a, const char* name) {
-  const int number = a.dtype().num();
+  constexpr int float16 = 23;  // NPY_HALF, which pybind11 does not name
+  const py::dtype type = a.dtype();
+  const int number = type.num();
   if (number == py::detail::npy_api::NPY_FLOAT_) return ElementType::f32;
   if (number == py::detail::npy_api::NPY_DOUBLE_) return ElementType::f64;
-  throw py::type_error(std::string(name) + ": expected an array of float32 or float64");
+  if (number == float16) return ElementType::f16;
+  if (is_bfloat16(type)) return ElementType::bf16;
+  throw py::type_error(std::string(name) +
+                       ": expected an array of float32, float64, float16 or bfloat16");
 }
 
 // C-contiguous, aligned, native, of the given type and number of elements.

@@ -32,14 +32,20 @@ Direction direction_from(const std::string& name) {
                               name + "'");
 }
 
-Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes, int element_bytes,
-               int precision, bool packed, const std::string& algorithm) {
+ElementType type_named(const std::string& name) {
+  if (name == "float32") return ElementType::f32;
+  if (name == "float64") return ElementType::f64;
+  if (name == "float16") return ElementType::f16;
+  if (name == "bfloat16") return ElementType::bf16;
+  throw std::invalid_argument("dtype: expected float32, float64, float16 or bfloat16");
+}
+
+Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes,
+               const std::string& dtype, int precision, bool packed,
+               const std::string& algorithm) {
   if (precision < 0 || precision > 2) throw std::invalid_argument("precision: expected 0, 1 or 2");
-  if (element_bytes != 4 && element_bytes != 8)
-    throw std::invalid_argument("element_bytes: expected 4 or 8");
-  return make_plan(problem_from(sizes), direction_from(direction),
-                   static_cast<ElementType>(element_bytes), static_cast<Precision>(precision),
-                   packed, algorithm);
+  return make_plan(problem_from(sizes), direction_from(direction), type_named(dtype),
+                   static_cast<Precision>(precision), packed, algorithm);
 }
 
 int64_t source_elements(const ConvProblem& p) { return p.n * p.c * pixels(p.input); }
@@ -51,18 +57,18 @@ void take_weight(const py::object& weight, const ConvPlan& plan, ConvArgs& args)
   const int64_t elements = filter_elements(plan.problem);
   if (py::isinstance<PackedWeight>(weight)) {
     const auto& packed = weight.cast<const PackedWeight&>();
-    if (packed.type() != plan.type || packed.elements() != elements)
+    if (packed.type() != plan.stored || packed.elements() != elements)
       throw std::invalid_argument("weight: the PackedWeight has another dtype or size");
     args.packed = &packed;
     args.other = packed.data();
   } else {
-    args.other = read(weight.cast<py::array>(), plan.type, elements, "weight");
+    args.other = read(weight.cast<py::array>(), plan.stored, elements, "weight");
   }
 }
 
 void run(const ConvPlan& plan, const ConvArgs& args) {
   const Unlocked unlocked;
-  plan.algorithm->run(plan, args);
+  run_plan(plan, args);
 }
 
 void forward(const Plan& plan, const py::array& x, const py::object& weight, const py::object& bias,
@@ -70,10 +76,10 @@ void forward(const Plan& plan, const py::array& x, const py::object& weight, con
   const ConvProblem& p = plan->problem;
   if (plan->direction != Direction::forward) throw std::invalid_argument("not a forward plan");
   ConvArgs args{};
-  args.source = read(x, plan->type, source_elements(p), "input");
+  args.source = read(x, plan->stored, source_elements(p), "input");
   take_weight(weight, *plan, args);
-  if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), plan->type, p.k, "bias");
-  args.out = write(out, plan->type, result_elements(p), "out");
+  if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), plan->stored, p.k, "bias");
+  args.out = write(out, plan->stored, result_elements(p), "out");
   args.relu = relu;
   if (out.size()) run(*plan, args);
 }
@@ -93,7 +99,7 @@ void forward_pooled(const Plan& plan, const PoolProblem& pool, const py::array& 
   if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), plan->type, p.k, "bias");
   args.out = write(out, plan->type, blocks * pool.planes * pool.output[0] * pool.output[1], "out");
   args.relu = true;
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   conv_max_pool(*plan, pool, args, blocks);
 }
 
@@ -102,9 +108,9 @@ void input_gradient(const Plan& plan, const py::array& grad, const py::object& w
   const ConvProblem& p = plan->problem;
   if (plan->direction != Direction::input) throw std::invalid_argument("not an input plan");
   ConvArgs args{};
-  args.source = read(grad, plan->type, result_elements(p), "grad_output");
+  args.source = read(grad, plan->stored, result_elements(p), "grad_output");
   take_weight(weight, *plan, args);
-  args.out = write(out, plan->type, source_elements(p), "out");
+  args.out = write(out, plan->stored, source_elements(p), "out");
   if (out.size()) run(*plan, args);
 }
 
@@ -112,9 +118,9 @@ void weight_gradient(const Plan& plan, const py::array& x, const py::array& grad
   const ConvProblem& p = plan->problem;
   if (plan->direction != Direction::weight) throw std::invalid_argument("not a weight plan");
   ConvArgs args{};
-  args.source = read(x, plan->type, source_elements(p), "input");
-  args.other = read(grad, plan->type, result_elements(p), "grad_output");
-  args.out = write(out, plan->type, filter_elements(p), "out");
+  args.source = read(x, plan->stored, source_elements(p), "input");
+  args.other = read(grad, plan->stored, result_elements(p), "grad_output");
+  args.out = write(out, plan->stored, filter_elements(p), "out");
   if (out.size()) run(*plan, args);
 }
 
@@ -124,11 +130,11 @@ std::unique_ptr<PackedWeight> pack_array(const py::array& w) {
   return std::make_unique<PackedWeight>(data, w.size(), type);
 }
 
-// The packed copy itself, for operators that read a weight unpacked.
+// The packed copy itself, for operators that read a weight unpacked; float32 for 16 bits.
 py::array packed_array(const py::object& self) {
   const auto& packed = self.cast<const PackedWeight&>();
-  const py::dtype type = packed.type() == ElementType::f32 ? py::dtype::of<float>()
-                                                           : py::dtype::of<double>();
+  const bool wide = packed.type() == ElementType::f64;
+  const py::dtype type = wide ? py::dtype::of<double>() : py::dtype::of<float>();
   py::array view(type, {packed.elements()}, {}, packed.data(), self);
   py::detail::array_proxy(view.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   return view;
@@ -152,11 +158,11 @@ void register_conv(py::module_& m) {
       .def_readonly("shared_bytes", &ConvPlan::shared_bytes)
       .def_readonly("refusals", &ConvPlan::refusals);
   m.def("conv_plan", [](const std::string& direction, const std::vector<int64_t>& sizes,
-                        int element_bytes, int precision, bool packed,
+                        const std::string& dtype, int precision, bool packed,
                         const std::string& algorithm) {
     return std::const_pointer_cast<ConvPlan>(
-        plan_from(direction, sizes, element_bytes, precision, packed, algorithm));
-  }, py::arg("direction"), py::arg("sizes"), py::arg("element_bytes"), py::arg("precision"),
+        plan_from(direction, sizes, dtype, precision, packed, algorithm));
+  }, py::arg("direction"), py::arg("sizes"), py::arg("dtype"), py::arg("precision"),
      py::arg("packed"), py::arg("algorithm"));
   m.def("conv_algorithms", [](const std::string& direction) {
     return algorithm_names(direction_from(direction));

@@ -12,7 +12,9 @@ void forward(const py::array& x, py::array& out) {
   const void* from = read(x, type, count, "x");
   void* to = write(out, type, count, "out");
   const Unlocked unlocked;
-  if (type == ElementType::f32) {
+  if (is_half(type)) {
+    relu_forward(type, static_cast<const uint16_t*>(from), count, static_cast<uint16_t*>(to));
+  } else if (type == ElementType::f32) {
     relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to));
   } else {
     relu_forward(static_cast<const double*>(from), count, static_cast<double*>(to));
@@ -32,7 +34,10 @@ void backward(const py::array& grad, const py::array& output, py::array& out) {
   const void* y = read(output, type, count, "output");
   void* to = write(out, type, count, "out");
   const Unlocked unlocked;
-  if (type == ElementType::f32) {
+  if (is_half(type)) {
+    relu_backward(type, static_cast<const uint16_t*>(g), static_cast<const uint16_t*>(y), count,
+                  static_cast<uint16_t*>(to));
+  } else if (type == ElementType::f32) {
     backward_of<float>(g, y, count, to);
   } else {
     backward_of<double>(g, y, count, to);
@@ -53,7 +58,7 @@ void forward_bits(const py::array& x, py::array& out, py::array& bits) {
   void* to = write(out, type, count, "out");
   check_bits(bits, count);
   auto* mask = static_cast<uint8_t*>(bits.mutable_data());
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   if (type == ElementType::f32) {
     relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to), mask);
   } else {
@@ -68,7 +73,7 @@ void backward_bits(const py::array& grad, const py::array& bits, py::array& out)
   void* to = write(out, type, count, "out");
   check_bits(bits, count);
   const auto* mask = static_cast<const uint8_t*>(bits.data());
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   if (type == ElementType::f32) {
     relu_backward(static_cast<const float*>(from), mask, count, static_cast<float*>(to));
   } else {

@@ -30,7 +30,7 @@ class ConvPlan:
 def conv_plan(
     direction: str,
     sizes: tuple[int, ...],
-    element_bytes: int,
+    dtype: str,
     precision: int,
     packed: bool,
     algorithm: str,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pyconv import _core, shapes
 from pyconv.arrays.plans import clear, plan_for
 from pyconv.denormals import get_flush_denormal
+from pyconv.dtypes import NAMES, is_float
 from pyconv.environment import ignored, isa_problem, report
 from pyconv.packed import PackedWeight
 from pyconv.precision import Precision, get_float32_precision, precision_code
@@ -192,7 +193,7 @@ def explain(
     direction
         "forward", "input" (gradient for the input) or "weight" (gradient for the weight).
     dtype
-        float32 or float64; by default that of `input`, or float32 for a shape.
+        float32, float64, float16 or bfloat16; by default that of `input`, or float32 for a shape.
 
     Raises
     ------
@@ -202,8 +203,8 @@ def explain(
     if dtype is None:
         dtype = input.dtype if isinstance(input, np.ndarray) else np.float32
     element = np.dtype(dtype)
-    if element not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise TypeError(f"explain(): argument 'dtype': expected float32 or float64, got {element}")
+    if not is_float(element):
+        raise TypeError(f"explain(): argument 'dtype': expected {NAMES}, got {element}")
     weight_shape = _shape(weight)
     rank = len(weight_shape) - 2
     if not 1 <= rank <= 3:
@@ -213,7 +214,7 @@ def explain(
         "explain", rank, _shape(input), weight_shape, stride, padding, dilation, groups
     )
     code, packed = precision_code("explain", precision), isinstance(weight, PackedWeight)
-    plan = plan_for("explain", direction, problem, element.itemsize, algorithm, code, packed)
+    plan = plan_for("explain", direction, problem, element, algorithm, code, packed)
     return Explanation(
         direction=direction,
         dtype=element.name,

@@ -36,6 +36,8 @@ def to_arrays(state: Mapping[Any, Any]) -> dict[str, Array]:
         if value is None or isinstance(value, (bool, int, float, str)):
             return {"value": value.item() if isinstance(value, np.generic) else value}
         array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.name == "bfloat16":  # no NumPy file holds it, float32 holds its numbers
+            array = array.astype(np.float32)
         if array.dtype.kind not in "biufc":
             given = f"{type(value).__name__} under {path[1:]!r}"
             raise type_error("save", "state_dict", "arrays, numbers and texts", given)

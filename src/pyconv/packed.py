@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pyconv import _core
 from pyconv.arrays.check import prepare
+from pyconv.dtypes import is_half
 
 __all__ = ["PackedWeight"]
 
@@ -23,12 +24,13 @@ class PackedWeight:
     Parameters
     ----------
     weight
-        Array of float32 or float64. Its values are copied: a later write to it is not seen.
+        Array of float32, float64, float16 or bfloat16. Its values are copied:
+        a later write to it is not seen.
 
     Raises
     ------
     TypeError
-        If `weight` is not an array of float32 or float64.
+        If `weight` is not an array of one of these.
     """
 
     __slots__ = ("_native", "array", "dtype", "ndim", "shape")
@@ -37,7 +39,12 @@ class PackedWeight:
         prepared = prepare("PackedWeight", "weight", weight)
         self._native = _core.PackedWeight(prepared)
         #: The packed copy as a read-only array of the original shape.
-        self.array: npt.NDArray[Any] = self._native.array.reshape(prepared.shape)
+        self.array: npt.NDArray[Any]
+        if is_half(prepared.dtype):  # what is packed is float32
+            self.array = prepared.copy()
+            self.array.flags.writeable = False
+        else:
+            self.array = self._native.array.reshape(prepared.shape)
         self.shape: tuple[int, ...] = prepared.shape
         self.ndim: int = prepared.ndim
         self.dtype: np.dtype[Any] = prepared.dtype

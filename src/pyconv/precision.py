@@ -6,7 +6,9 @@ high       about 4e-6 of the largest result: Winograd F(4x4, 3x3), two bfloat16 
 medium     about 4e-3 of the largest result: bfloat16 products
 =========  ==========================================================================
 
-Sums are float32 at every level. float64 is never touched by the policy.
+Sums are float32 at every level. float64 is never touched by the policy. Arrays of float16 and
+bfloat16 are computed as float32 and rounded once, on the way out; products of bfloat16 are exact,
+so that hardware that multiplies bfloat16 does so at every level.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pyconv import _core
 
-__all__ = ["Rounding", "largest_sum", "rounding"]
+__all__ = ["Rounding", "half_ulp", "largest_sum", "rounding"]
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +41,16 @@ class Rounding:
 def rounding(direction: str, algorithm: str) -> Rounding:
     """Return the promise of an algorithm of "forward", "input" or "weight"."""
     return Rounding(*_core.conv_rounding(direction, algorithm))
+
+
+#: Unit roundoff and half of the least number, of formats of 16 bits.
+_HALVES = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
+
+
+def half_ulp(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return what rounding float32 `values` (of their size) to a dtype may change: 0 for itself."""
+    relative, least = _HALVES.get(dtype.name, (0.0, 0.0))
+    return np.asarray(relative * np.abs(values.astype(np.float64)) + least)
 
 
 def largest_sum(direction: str, x: Array, w: Array, g: Array, groups: int, rank: int) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array, Vjp
+from pyconv.dtypes import NAMES, is_float, is_half
 from pyconv.shapes import type_error, value_error
 
 Pull = Callable[[Array], Array]
@@ -36,16 +37,37 @@ def per_argument(*makers: Maker) -> Rule:
     return rule
 
 
+def sum_function(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """``numpy.sum``; numbers of 16 bits are summed in float32."""
+    if not is_half(x.dtype):
+        return np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
+    return np.asarray(np.sum(x, axis=axis, dtype=np.float32, keepdims=keepdims)).astype(x.dtype)
+
+
+def mean_function(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """``numpy.mean``; numbers of 16 bits are summed in float32."""
+    if not is_half(x.dtype):
+        return np.asarray(np.mean(x, axis=axis, keepdims=keepdims))
+    return np.asarray(np.mean(x, axis=axis, dtype=np.float32, keepdims=keepdims)).astype(x.dtype)
+
+
+def matmul_function(x: Array, y: Array) -> Array:
+    """``numpy.matmul``; numbers of 16 bits are multiplied and summed in float32."""
+    if not is_half(x.dtype) or x.dtype != y.dtype:
+        return np.asarray(np.matmul(x, y))
+    return np.asarray(np.matmul(x.astype(np.float32), y.astype(np.float32))).astype(x.dtype)
+
+
 def unbroadcast(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Sum `gradient` over the axes that broadcasting added or stretched to reach it."""
     extra = gradient.ndim - len(shape)
     if extra > 0:
-        gradient = gradient.sum(axis=tuple(range(extra)))
+        gradient = sum_function(gradient, axis=tuple(range(extra)))
     stretched = tuple(
         axis for axis, size in enumerate(shape) if size == 1 and gradient.shape[axis] != 1
     )
     if stretched:
-        gradient = gradient.sum(axis=stretched, keepdims=True)
+        gradient = sum_function(gradient, axis=stretched, keepdims=True)
     return np.asarray(gradient, dtype=dtype)
 
 
@@ -79,7 +101,7 @@ log = per_argument(lambda _, x: lambda g: np.asarray(g / x))
 def power_function(x: Array, exponent: float) -> Array:
     """``x ** exponent`` for a number; a floating array keeps its dtype."""
     answer = np.asarray(x**exponent)
-    return answer.astype(x.dtype, copy=False) if x.dtype.kind == "f" else answer
+    return answer.astype(x.dtype, copy=False) if is_float(x.dtype) else answer
 
 
 def _power(_: Array, x: Array, *, exponent: float) -> Pull:
@@ -95,18 +117,18 @@ def _matmul_left(_: Array, x: Array, y: Array) -> Pull:
     if y.ndim == 1:
         return _fold(x, lambda g: g[..., None] * y)
     if x.ndim == 1:
-        return _fold(x, lambda g: np.matmul(y, g[..., None])[..., 0])
-    return _fold(x, lambda g: np.matmul(g, np.swapaxes(y, -1, -2)))
+        return _fold(x, lambda g: matmul_function(y, g[..., None])[..., 0])
+    return _fold(x, lambda g: matmul_function(g, np.swapaxes(y, -1, -2)))
 
 
 def _matmul_right(_: Array, x: Array, y: Array) -> Pull:
     if x.ndim == 1 and y.ndim == 1:
         return _fold(y, lambda g: g * x)
     if y.ndim == 1:
-        return _fold(y, lambda g: np.matmul(np.swapaxes(x, -1, -2), g[..., None])[..., 0])
+        return _fold(y, lambda g: matmul_function(np.swapaxes(x, -1, -2), g[..., None])[..., 0])
     if x.ndim == 1:
         return _fold(y, lambda g: x[:, None] * g[..., None, :])
-    return _fold(y, lambda g: np.matmul(np.swapaxes(x, -1, -2), g))
+    return _fold(y, lambda g: matmul_function(np.swapaxes(x, -1, -2), g))
 
 
 matmul = per_argument(_matmul_left, _matmul_right)
@@ -128,6 +150,14 @@ def _mean(answer: Array, x: Array, *, axis: Any, keepdims: bool) -> Pull:
 
 sum_ = per_argument(_sum)
 mean = per_argument(_mean)
+
+
+def _cast(_: Array, x: Array, *, dtype: np.dtype[Any]) -> Pull:
+    before = x.dtype
+    return lambda g: g.astype(before, copy=False)
+
+
+cast = per_argument(_cast)
 
 
 def _reshape(_: Array, x: Array, *, shape: tuple[int, ...]) -> Pull:
@@ -189,7 +219,7 @@ def flat_shape(name: str, shape: tuple[int, ...], start: int, end: int) -> tuple
 def plain_array(name: str, argument: str, data: Any) -> Array:
     """`data` as an ndarray of booleans, integers or real numbers; TypeError for anything else."""
     array: Array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not is_half(array.dtype):
         expected = "booleans, integers or real numbers"
         raise type_error(name, argument, expected, f"dtype {array.dtype}")
     return array
@@ -197,7 +227,7 @@ def plain_array(name: str, argument: str, data: Any) -> Array:
 
 def check_differentiable(name: str, argument: str, array: Array) -> None:
     """TypeError unless the array's dtype can carry a gradient."""
-    if array.dtype not in (np.float32, np.float64):
-        expected = "float32 or float64 where a gradient is required"
+    if not is_float(array.dtype):
+        expected = f"{NAMES} where a gradient is required"
         given = f"dtype {array.dtype}; convert it with .astype(numpy.float32)"
         raise type_error(name, argument, expected, given)

@@ -75,6 +75,8 @@ def _checked_key(key: Any) -> str:
 
 def _checked_array(key: str, value: Any) -> Array:
     array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.name == "bfloat16":  # no NumPy file can hold it, but float32 holds its numbers
+        array = array.astype(np.float32)
     if array.dtype.kind not in "biufc":
         given = f"{type(value).__name__} of dtype {array.dtype} under {key!r}"
         raise type_error("save", "state_dict", "arrays of numbers", given)

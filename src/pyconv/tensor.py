@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv import rules
 from pyconv.autograd import Array, Leaf, Node, is_grad_enabled, run_backward
@@ -86,7 +86,7 @@ class Tensor:
         Boolean or real numbers. An array is shared, not copied: do not write into it between an
         operation that uses it and the backward pass.
     requires_grad : bool
-        Whether gradients are wanted for this tensor (float32 or float64 only).
+        Whether gradients are wanted for this tensor (float32, float64, float16 or bfloat16).
 
     Raises
     ------
@@ -234,8 +234,7 @@ class Tensor:
         Parameters
         ----------
         gradient : array_like, optional
-            Gradient of the final value with respect to this tensor, of its shape. May be left out
-            for a tensor of one element (then 1).
+            Gradient of the final value for this tensor, of its shape; for one element 1 by default.
         retain_graph : bool
             Keep the graph for another backward pass. By default its buffers are freed.
 
@@ -247,9 +246,7 @@ class Tensor:
             If `gradient` has another shape, or is missing for more than one element.
         """
         if not self._requires_grad:
-            raise RuntimeError(
-                "backward(): neither this tensor nor its operands require a gradient"
-            )
+            raise RuntimeError("backward(): neither this tensor nor its operands want a gradient")
         if gradient is None:
             if self.size != 1:
                 expected = f"an array of shape {self.shape}, as that is not one element"
@@ -322,12 +319,16 @@ class Tensor:
         return _log._record((self,), {})
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Sum over all elements or over the given axes."""
+        """Sum over all elements or over the given axes; of 16 bits in float32."""
         return _sum._record((self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Mean over all elements or over the given axes."""
+        """Mean over all elements or over the given axes; of 16 bits in float32."""
         return _mean._record((self,), {"axis": axis, "keepdims": keepdims})
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """The same values in another dtype; the gradient comes back in this one."""
+        return _cast._record((self,), {"dtype": np.dtype(dtype)})
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The same elements in another shape, given as numbers or as one tuple; one may be -1."""
@@ -372,7 +373,7 @@ def _binary(primitive: Primitive, tensor: Tensor, other: Any, swap: bool = False
     """Apply to `tensor` and `other`. Python numbers take the tensor's dtype, as in NumPy 2."""
     if not isinstance(other, Tensor):
         if isinstance(other, (int, float)):
-            real = tensor.dtype.kind == "f"
+            real = tensor.dtype.kind not in "biu"
             other = np.asarray(other, tensor.dtype if real else None)
         elif isinstance(other, (np.ndarray, np.generic)):
             other = plain_array(primitive.name, "other", other)
@@ -386,13 +387,14 @@ _add = Primitive("add", np.add, rules.add)
 _subtract = Primitive("subtract", np.subtract, rules.subtract)
 _multiply = Primitive("multiply", np.multiply, rules.multiply)
 _divide = Primitive("divide", np.divide, rules.divide)
-_matmul = Primitive("matmul", np.matmul, rules.matmul)
+_matmul = Primitive("matmul", rules.matmul_function, rules.matmul)
+_cast = Primitive("astype", lambda x, *, dtype: x.astype(dtype, copy=False), rules.cast)
 _negative = Primitive("negative", np.negative, rules.negative)
 _power = Primitive("power", rules.power_function, rules.power)
 _exp = Primitive("exp", np.exp, rules.exp)
 _log = Primitive("log", np.log, rules.log)
-_sum = Primitive("sum", np.sum, rules.sum_)
-_mean = Primitive("mean", np.mean, rules.mean)
+_sum = Primitive("sum", rules.sum_function, rules.sum_)
+_mean = Primitive("mean", rules.mean_function, rules.mean)
 _reshape = Primitive("reshape", lambda x, *, shape: x.reshape(shape), rules.reshape)
 _transpose = Primitive("transpose", lambda x, *, axes: x.transpose(axes), rules.transpose)
 _take = Primitive("take", lambda x, *, index: x[index], rules.take)

@@ -68,7 +68,7 @@ build() {
     extension avx512_bf16 avx512 needs_avx512_bf16 pairs "${avx512[@]}" -mavx512bf16
     extension amx_emulated avx512 needs_avx512_bf16 tiles "${avx512[@]}" -mavx512bf16
     unit avx512 needs_avx512 "${avx512[@]}"
-    unit avx2 needs_avx2_fma -mavx2 -mfma
+    unit avx2 needs_avx2_fma -mavx2 -mfma -mf16c
   fi
   unit generic needs_nothing
   local source

@@ -1,4 +1,4 @@
-"""What kernels take: C-contiguous, aligned float32 or float64 arrays, and room for a result."""
+"""What kernels take: C-contiguous, aligned arrays of four dtypes, and room for a result."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyconv.dtypes import NAMES, is_float, is_half
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import MAX_BYTES
 
@@ -28,9 +29,10 @@ def prepare(
     function, argument
         What to name in messages.
     value
-        A float32 or float64 array of any strides. Subclasses are taken as plain arrays.
+        A float32, float64, float16 or bfloat16 array of any strides. Subclasses are taken as plain
+        arrays.
     dtype
-        The dtype that it must have, that of the other operand, or None for either.
+        The dtype that it must have, that of the other operand, or None for any.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def prepare(
     if type(value) is _ndarray:
         given = value.dtype
         if (
-            (given is _float32 or given is _float64)
+            (given is _float32 or given is _float64 or is_half(given))
             and (dtype is None or given is dtype)
             and value.flags.carray
         ):
@@ -55,13 +57,13 @@ def _prepare(
     function: str, argument: str, value: Any, dtype: np.dtype[Any] | None
 ) -> npt.NDArray[Any]:
     if not isinstance(value, np.ndarray):
-        expected = "a NumPy array of float32 or float64 (numpy.asarray makes one)"
+        expected = f"a NumPy array of {NAMES} (numpy.asarray makes one)"
         raise type_error(function, argument, expected, type(value).__name__)
     if isinstance(value, np.ma.MaskedArray):
         expected = "an array without a mask (.filled(value) makes one)"
         raise type_error(function, argument, expected, type(value).__name__)
     given = value.dtype
-    if given not in (_float32, _float64):
+    if not is_float(given):
         raise type_error(function, argument, _wanted(given), f"dtype {given}")
     if dtype is not None and given != dtype:
         expected = f"dtype {dtype} as the other operand has (convert one of them with .astype)"
@@ -96,12 +98,13 @@ def _memory_bytes() -> int:
 
 def _wanted(given: np.dtype[Any]) -> str:
     """Say what to do about a dtype that kernels do not take."""
-    if not given.isnative and given.newbyteorder("=") in (_float32, _float64):
+    if not given.isnative and is_float(given.newbyteorder("=")):
         name = given.newbyteorder("=").name
-        return f"native byte order (.astype(numpy.{name}) converts)"
+        package = "ml_dtypes" if name == "bfloat16" else "numpy"
+        return f"native byte order (.astype({package}.{name}) converts)"
     if given.kind == "c":
-        return "float32 or float64 (take .real and .imag one after the other)"
-    return "float32 or float64 (.astype(numpy.float32) converts)"
+        return f"{NAMES} (take .real and .imag one after the other)"
+    return f"{NAMES} (.astype(numpy.float32) converts)"
 
 
 def output(

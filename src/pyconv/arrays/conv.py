@@ -46,7 +46,7 @@ def _overlap(weight: Any) -> tuple[Array, ...]:
 
 
 def _planned(
-    make: Any, name: str, direction: str, itemsize: int, choice: Choice, packed: bool,
+    make: Any, name: str, direction: str, dtype: np.dtype[Any], choice: Choice, packed: bool,
     sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
 ) -> _Entry:  # fmt: skip
     """Return the plan, the shape of the forward output and the number of output channels."""
@@ -60,22 +60,22 @@ def _planned(
     else:
         parts = (hyper_key(stride), hyper_key(padding), hyper_key(dilation), groups)
         if not plain or None in parts:
-            return _new_plan(make, name, direction, itemsize, algorithm, code, packed, sizes, hyper)
-    key = (name, direction, itemsize, algorithm, code, packed, sizes, parts)
+            return _new_plan(make, name, direction, dtype, algorithm, code, packed, sizes, hyper)
+    key = (name, direction, dtype.char, algorithm, code, packed, sizes, parts)
     entry: _Entry | None = lookup(key)
     if entry is None:
-        entry = _new_plan(make, name, direction, itemsize, algorithm, code, packed, sizes, hyper)
+        entry = _new_plan(make, name, direction, dtype, algorithm, code, packed, sizes, hyper)
         keep(key, entry)
     return entry
 
 
 def _new_plan(
-    make: Any, name: str, direction: str, itemsize: int, algorithm: str | None, code: int,
-    packed: bool, sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
+    make: Any, name: str, direction: str, dtype: np.dtype[Any], algorithm: str | None,
+    code: int, packed: bool, sizes: tuple[Any, ...], hyper: tuple[Any, Any, Any, Any],
 ) -> _Entry:  # fmt: skip
     rank = int(name[4])
     problem, unbatched = make(name, rank, *sizes, *hyper)
-    plan = plan_for(name, direction, problem, itemsize, algorithm, code, packed)
+    plan = plan_for(name, direction, problem, dtype, algorithm, code, packed)
     return plan, shapes.out_shape(problem, unbatched, rank), problem.k
 
 
@@ -89,7 +89,7 @@ def _forward(
         shapes.conv_problem,
         name,
         "forward",
-        x.itemsize,
+        x.dtype,
         choice,
         type(weight) is PackedWeight,
         (x.shape, shape),
@@ -119,7 +119,7 @@ def _input(
     rank = int(name[4])
     size = shapes.size(name, "input_size", input_size, (rank + 1, rank + 2), "an input shape")
     plan, _, _ = _planned(
-        shapes.conv_input_problem, name, "input", g.itemsize, choice,
+        shapes.conv_input_problem, name, "input", g.dtype, choice,
         type(weight) is PackedWeight, (size, shape, g.shape), hyper,
     )  # fmt: skip
     result = output(name, out, size, g.dtype, g, *_overlap(w))
@@ -135,7 +135,7 @@ def _weight_gradient(
     g = prepare(name, "grad_output", grad_output, x.dtype)
     size = shapes.size(name, "weight_size", weight_size, (int(name[4]) + 2,), "a weight shape")
     plan, _, _ = _planned(
-        shapes.conv_weight_problem, name, "weight", x.itemsize, choice, False,
+        shapes.conv_weight_problem, name, "weight", x.dtype, choice, False,
         (x.shape, size, g.shape), hyper,
     )  # fmt: skip
     result = output(name, out, size, x.dtype, x, g)
@@ -207,7 +207,8 @@ def conv2d(
     Parameters
     ----------
     input
-        (N, C, H, W), or unbatched (C, H, W); float32 or float64, any strides.
+        (N, C, H, W), or unbatched (C, H, W); float32, float64, float16 or bfloat16 (see
+        :mod:`pyconv.precision`), any strides.
     weight
         (K, C / groups, kH, kW) of the same dtype, or a :class:`pyconv.PackedWeight`.
     bias
@@ -237,7 +238,7 @@ def conv2d(
     Raises
     ------
     TypeError
-        For anything but float32 or float64 arrays of one dtype, and hyper-parameters of a wrong
+        For anything but arrays of floats of one dtype, and hyper-parameters of a wrong
         kind.
     ValueError
         For shapes that do not fit, an empty spatial output, a bad `out`, and an `algorithm` that
@@ -295,7 +296,7 @@ def conv2d_weight(
     Parameters
     ----------
     input
-        ([N,] C, H, W), float32 or float64.
+        ([N,] C, H, W), floats of 16, 32 or 64 bits.
     weight_size
         Shape of the weight, (K, C / groups, kH, kW).
     grad_output
@@ -324,7 +325,7 @@ def conv2d_bias(grad_output: Array) -> Array:
     Parameters
     ----------
     grad_output
-        Gradient of the output, ([N,] K, oH, oW), float32 or float64.
+        Gradient of the output, ([N,] K, oH, oW), floats of 16, 32 or 64 bits.
 
     Returns
     -------

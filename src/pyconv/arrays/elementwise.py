@@ -23,7 +23,7 @@ def relu(input: Array, *, out: Array | None = None) -> Array:
     Parameters
     ----------
     input
-        Any shape, float32 or float64, any strides.
+        Any shape, floats of 16, 32 or 64 bits, any strides.
     out
         Array for the result: its shape and dtype, C-contiguous; may be `input` itself.
 
@@ -34,7 +34,7 @@ def relu(input: Array, *, out: Array | None = None) -> Array:
     Raises
     ------
     TypeError
-        For anything but an array of float32 or float64.
+        For anything but an array of floats.
     ValueError
         If `out` does not fit, or overlaps `input` in part.
     """
@@ -53,7 +53,7 @@ def relu_backward(grad_output: Array, output: Array, *, out: Array | None = None
     Parameters
     ----------
     grad_output
-        Gradient of the output, float32 or float64.
+        Gradient of the output, floats of 16, 32 or 64 bits.
     output
         What :func:`relu` returned; same shape and dtype.
     out
@@ -68,7 +68,7 @@ def relu_backward(grad_output: Array, output: Array, *, out: Array | None = None
     Raises
     ------
     TypeError
-        For anything but arrays of float32 or float64, both of one dtype.
+        For anything but arrays of floats, both of one dtype.
     ValueError
         If the shapes differ, or `out` does not fit.
     """

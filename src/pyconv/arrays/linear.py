@@ -34,7 +34,7 @@ def linear(
     Parameters
     ----------
     input
-        (..., in_features), float32 or float64, any strides.
+        (..., in_features), floats of 16, 32 or 64 bits, any strides.
     weight
         (out_features, in_features) of the same dtype, or a :class:`pyconv.PackedWeight`.
     bias
@@ -169,7 +169,7 @@ def linear_bias(grad_output: Array) -> Array:
     Parameters
     ----------
     grad_output
-        (..., out_features), float32 or float64.
+        (..., out_features), floats of 16, 32 or 64 bits.
 
     Returns
     -------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+
 from pyconv import _core
 from pyconv.shapes import ConvProblem
 
@@ -46,7 +48,7 @@ def plan_for(
     name: str,
     direction: str,
     problem: ConvProblem,
-    itemsize: int,
+    dtype: np.dtype[Any],
     algorithm: str | None,
     precision: int,
     packed: bool,
@@ -58,7 +60,7 @@ def plan_for(
         )
     try:
         return _core.conv_plan(
-            direction, problem.sizes, itemsize, precision, packed, algorithm or ""
+            direction, problem.sizes, dtype.name, precision, packed, algorithm or ""
         )
     except ValueError as error:
         raise ValueError(f"{name}(): {error}") from None

@@ -113,7 +113,7 @@ def max_pool2d(
     Parameters
     ----------
     input
-        (N, C, H, W), or unbatched (C, H, W); float32 or float64, any strides.
+        (N, C, H, W), or unbatched (C, H, W); floats of 16, 32 or 64 bits, any strides.
     kernel_size, stride, padding, dilation
         Each an int or a pair. `stride` is `kernel_size` if None; `padding` counts as -inf and is
         at most half of `kernel_size`.
@@ -133,7 +133,7 @@ def max_pool2d(
     Raises
     ------
     TypeError
-        For anything but a float32 or float64 array, and for arguments of a wrong kind.
+        For anything but an array of floats, and for arguments of a wrong kind.
     ValueError
         For shapes that do not fit, an empty output, and an `out` that does not fit.
 
@@ -213,7 +213,7 @@ def max_pool2d_backward(
     Parameters
     ----------
     grad_output
-        Gradient of the output, ([N,] C, oH, oW), float32 or float64.
+        Gradient of the output, ([N,] C, oH, oW), floats of 16, 32 or 64 bits.
     offsets
         What :func:`max_pool2d_with_offsets` returned beside the output.
     input_size
@@ -266,7 +266,7 @@ def avg_pool2d(
     Parameters
     ----------
     input
-        (N, C, H, W), or unbatched (C, H, W); float32 or float64, any strides.
+        (N, C, H, W), or unbatched (C, H, W); floats of 16, 32 or 64 bits, any strides.
     kernel_size, stride, padding, ceil_mode, out
         As in :func:`max_pool2d`; padding counts as 0.
     count_include_pad
@@ -316,7 +316,7 @@ def avg_pool2d_backward(
     Parameters
     ----------
     grad_output
-        Gradient of the output, ([N,] C, oH, oW), float32 or float64.
+        Gradient of the output, ([N,] C, oH, oW), floats of 16, 32 or 64 bits.
     input_size
         Shape of the input of the forward pass.
     kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, out

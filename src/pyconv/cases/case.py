@@ -95,7 +95,7 @@ class Case:
         Parameters
         ----------
         dtype
-            float32 or float64.
+            Any dtype of floats.
         integers
             Whether to draw small integers, on which sums are exact in either dtype, instead of
             the normal distribution.

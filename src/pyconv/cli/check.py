@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ HELP = "compare every kernel of this machine with the NumPy reference"
 
 DTYPES = ("float32", "float64")
 
+#: By the algorithm that takes bfloat16 as it lies; the others are those of float32.
+HALF_ALGORITHMS = ("bf16x1",)
+
 #: The algorithm that users get when they name none, and the one that must take every problem.
 CHOSEN = "(chosen)"
 NEVER_REFUSES = (CHOSEN, "naive", "")
@@ -23,6 +27,7 @@ NEVER_REFUSES = (CHOSEN, "naive", "")
 MOST_FAILURES_SHOWN = 10
 
 Row = tuple[str, str, str]
+Algorithms = Callable[[str], tuple[str, ...]]
 
 
 @dataclass
@@ -69,11 +74,17 @@ def run(args: argparse.Namespace) -> int:
     findings = Findings()
     isas = config.isas()
     progress = Progress()
-    for probe in verify.probes(("smoke",) if args.quick else ("smoke", "edge")):
+
+    def check(probe: Probe, dtypes: tuple[str, ...], algorithms: Algorithms) -> None:
         progress.show(f"{probe.operation}: {findings.calls} calls")
         for isa in isas:
             with config.use_isa(isa):
-                check_probe(probe, isa, config.algorithms, findings)
+                check_probe(probe, isa, dtypes, algorithms, findings)
+
+    for probe in verify.probes(("smoke",) if args.quick else ("smoke", "edge")):
+        check(probe, DTYPES, config.algorithms)
+    for probe in verify.probes(("smoke",), coarse=True):
+        check(probe, half_dtypes(), lambda direction: HALF_ALGORITHMS)
     progress.show("")
     print(table(findings, isas))
     print()
@@ -91,12 +102,21 @@ def run(args: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def half_dtypes() -> tuple[str, ...]:
+    """Return the dtypes of 16 bits: bfloat16 where there is the package that has it."""
+    try:
+        importlib.import_module("ml_dtypes")
+    except ImportError:
+        return ("float16",)
+    return ("float16", "bfloat16")
+
+
 def check_probe(
-    probe: Probe, isa: str, algorithms: Callable[[str], tuple[str, ...]], findings: Findings
+    probe: Probe, isa: str, dtypes: tuple[str, ...], algorithms: Algorithms, findings: Findings
 ) -> None:
     """Run one call on the instruction set in force, in each dtype and by each algorithm."""
     names = (CHOSEN, *algorithms(probe.direction)) if probe.direction else ("",)
-    for dtype in DTYPES:
+    for dtype in dtypes:
         for name in names:
             tally = findings.tally((probe.operation, name, dtype), isa)
             if name not in NEVER_REFUSES and probe.refuses(name, dtype):

@@ -1,6 +1,7 @@
 """Calls whose right answer the reference knows, and whether a kernel gives that answer.
 
-The operands are float32 values in both dtypes, so that one answer in float64 serves both.  Where
+The operands are float32 values in both dtypes, so that one answer in float64 serves both; for
+arrays of 16 bits they are coarser ones, which float16 and bfloat16 hold alike.  Where
 a result is a selection (maxima, ReLU) it must be equal; a sum may be off by the bound of its
 rounding errors, ``terms * eps * sum(abs(products))`` (Higham, Accuracy and Stability of Numerical
 Algorithms, section 3.1), which the reference gives when it is run on the absolute operands.
@@ -17,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pyconv import arrays, cases, reference
-from pyconv.rounding import largest_sum, rounding
+from pyconv.dtypes import computed_as
+from pyconv.rounding import half_ulp, largest_sum, rounding
 
 Array = npt.NDArray[Any]
+Values = Callable[[Array | None], Array]
 
 # Roundings besides those of the products and sums: bias, division, joining partial sums.
 EXTRA_ROUNDINGS = 4
@@ -45,7 +48,7 @@ class Probe(NamedTuple):
     call
         Takes the operands in the dtype under test, and ``algorithm``.
     operands
-        float64 arrays that hold float32 values.
+        float64 arrays that hold float32 values, or coarser ones.
     expected
         The right answer in float64.
     magnitude
@@ -101,7 +104,7 @@ class Probe(NamedTuple):
             )
         if self.magnitude is None:
             return 0.0 if np.array_equal(result, self.expected, equal_nan=True) else math.inf
-        info = np.finfo(dtype)
+        info = np.finfo(computed_as(result.dtype))
         # The reference's own rounding counts as well; it shows when the dtype is float64.
         eps = float(info.eps) + float(np.finfo(np.float64).eps)
         gain, magnitude = 1.0, np.abs(self.magnitude)
@@ -110,20 +113,24 @@ class Probe(NamedTuple):
             gain = promise.gain
             if promise.normwise:
                 magnitude = magnitude + self.largest
-        relative = gain * (self.terms + EXTRA_ROUNDINGS) * eps + LEFT_OUT.get(algorithm or "", 0.0)
+        relative = gain * (self.terms + EXTRA_ROUNDINGS) * eps
+        if result.dtype.name != "bfloat16" or algorithm != "bf16x1":  # of bfloat16 nothing is left
+            relative += LEFT_OUT.get(algorithm or "", 0.0)
         bound = relative * magnitude + float(info.tiny)
+        bound = bound + half_ulp(np.abs(self.expected) + bound, result.dtype)
         error = np.abs(result.astype(np.float64) - self.expected)
         return float(np.max(np.where(np.isnan(error), math.inf, error / bound), initial=0.0))
 
 
-def probes(tags: Sequence[str]) -> Iterator[Probe]:
-    """Yield every call for the cases with one of these tags."""
+def probes(tags: Sequence[str], coarse: bool = False) -> Iterator[Probe]:
+    """Yield every call for the cases with one of these tags, on numbers for 16 bits if `coarse`."""
+    values = coarse_values if coarse else doubles
     for case in cases.conv(*tags):
-        yield from conv_probes(case)
+        yield from conv_probes(case, values)
     for case in cases.pool(*tags):
-        yield from pool_probes(case)
-    yield from linear_probes()
-    yield from relu_probes()
+        yield from pool_probes(case, values)
+    yield from linear_probes(values)
+    yield from relu_probes(values)
 
 
 def doubles(array: Array | None) -> Array:
@@ -133,10 +140,17 @@ def doubles(array: Array | None) -> Array:
     return array.astype(np.float64)
 
 
-def conv_probes(case: cases.Case) -> Iterator[Probe]:
+def coarse_values(array: Array | None) -> Array:
+    """Return an operand in float64, rounded to what eight bits hold from 1/128 on."""
+    values = doubles(array)
+    fraction, exponent = np.frexp(np.rint(values * 128) / 128)
+    return np.asarray(np.ldexp(np.rint(fraction * 256) / 256, exponent))
+
+
+def conv_probes(case: cases.Case, values: Values) -> Iterator[Probe]:
     """Yield the passes of a convolution: forward plain and with ReLU, and three gradients."""
-    x, w, b = map(doubles, case.operands(np.float32))
-    g = doubles(case.grad_output(np.float32))
+    x, w, b = map(values, case.operands(np.float32))
+    g = values(case.grad_output(np.float32))
     problem = case.conv_problem
     taps, pixels = math.prod(problem.kernel), math.prod(problem.output)
     text = repr(case)
@@ -207,10 +221,10 @@ def summed(operation: str, text: str, name: str, operands: Sequence[Array], term
     return Probe(operation, text, kernel, operands, right(*operands), right(*absolute), terms)
 
 
-def pool_probes(case: cases.Case) -> Iterator[Probe]:
+def pool_probes(case: cases.Case, values: Values) -> Iterator[Probe]:
     """Yield a pooling, for maxima their positions, and the gradient."""
-    x = doubles(case.operands(np.float32).input)
-    g = doubles(case.grad_output(np.float32))
+    x = values(case.operands(np.float32).input)
+    g = values(case.grad_output(np.float32))
     options, text, window = case.arguments, repr(case), case.pool_problem.window
     if case.op == "avg_pool2d":
         yield Probe(
@@ -257,13 +271,13 @@ def pool_probes(case: cases.Case) -> Iterator[Probe]:
     )
 
 
-def linear_probes() -> Iterator[Probe]:
+def linear_probes(values: Values) -> Iterator[Probe]:
     """Yield linear layers and their gradients."""
     for rows, features, outputs in LINEAR_SIZES:
         text = f"linear: input ({rows}, {features}), weight ({outputs}, {features})"
         rng = np.random.default_rng(rows)
         x, w, b, g = (
-            rng.standard_normal(shape).astype(np.float32).astype(np.float64)
+            values(rng.standard_normal(shape).astype(np.float32))
             for shape in ((rows, features), (outputs, features), (outputs,), (rows, outputs))
         )
         yield summed("linear forward", text, "linear", (x, w, b), features)
@@ -272,11 +286,11 @@ def linear_probes() -> Iterator[Probe]:
         yield summed("linear bias", text, "linear_bias", (g,), rows)
 
 
-def relu_probes() -> Iterator[Probe]:
+def relu_probes(values: Values) -> Iterator[Probe]:
     """Yield ReLU and its gradient, with infinities and NaN among the values."""
     for size in RELU_SIZES:
         rng = np.random.default_rng(size)
-        x, g = rng.standard_normal((2, size)).astype(np.float32).astype(np.float64)
+        x, g = values(rng.standard_normal((2, size)).astype(np.float32))
         specials = (np.nan, np.inf, -np.inf, 0.0)
         x[: min(size, len(specials))] = specials[:size]
         text = f"relu: {size} values"

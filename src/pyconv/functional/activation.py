@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from pyconv import arrays, rng
 from pyconv.autograd import Array, Vjp
+from pyconv.dtypes import is_half
 from pyconv.functional.checks import check_float, check_fraction, reject_out
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
@@ -34,7 +35,7 @@ def relu(input: T, *, out: Array | None = None) -> T:
     Parameters
     ----------
     input : ndarray or Tensor
-        float32 or float64, any shape.
+        Floats of 16, 32 or 64 bits, any shape.
     out : ndarray, optional
         Where to write the result; may be `input` itself. Plain arrays only.
 
@@ -102,7 +103,7 @@ def softmax(input: T, dim: int) -> T:
     Parameters
     ----------
     input : ndarray or Tensor
-        float32 or float64, of at least one dimension.
+        Floats of 16, 32 or 64 bits, of at least one dimension.
     dim : int
         The axis to sum over. (torch guesses one if it is left out, and warns; here it is required.)
 
@@ -119,6 +120,8 @@ def softmax(input: T, dim: int) -> T:
         If there is no axis `dim`.
     """
     _check_dim("softmax", input, dim)
+    if is_half(input.dtype):  # sums of 16 bits are float32
+        return softmax(input.astype(np.float32), dim).astype(input.dtype)
     result: T = _softmax(input, dim=dim)
     return result
 
@@ -126,6 +129,8 @@ def softmax(input: T, dim: int) -> T:
 def log_softmax(input: T, dim: int) -> T:
     """Logarithm of ``softmax``, computed without forming it; the parameters are the same."""
     _check_dim("log_softmax", input, dim)
+    if is_half(input.dtype):
+        return log_softmax(input.astype(np.float32), dim).astype(input.dtype)
     result: T = _log_softmax(input, dim=dim)
     return result
 
@@ -138,7 +143,7 @@ def dropout(
     Parameters
     ----------
     input : ndarray or Tensor
-        float32 or float64.
+        Floats of 16, 32 or 64 bits.
     p : float
         Probability, from 0 to 1.
     training : bool

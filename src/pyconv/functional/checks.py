@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from pyconv.dtypes import NAMES, is_float
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -22,11 +23,11 @@ def reject_out(name: str, out: object) -> None:
 
 
 def check_float(name: str, argument: str, value: Any) -> None:
-    """TypeError unless `value` is a float32 or float64 array or tensor."""
+    """TypeError unless `value` is an array or a tensor of floating point numbers."""
     if not isinstance(value, (ndarray, Tensor)):
         raise type_error(name, argument, "an array or a Tensor", described(value))
-    if value.dtype not in (np.float32, np.float64):
-        raise type_error(name, argument, "float32 or float64", f"dtype {value.dtype}")
+    if not is_float(value.dtype):
+        raise type_error(name, argument, NAMES, f"dtype {value.dtype}")
 
 
 def check_fraction(name: str, argument: str, value: Any) -> None:

@@ -166,7 +166,7 @@ def conv2d(
 
     Parameters
     ----------
-    input : ndarray or Tensor, (N, C, H, W) or (C, H, W), float32 or float64, any strides
+    input : ndarray or Tensor, (N, C, H, W) or (C, H, W), floats of 16, 32 or 64 bits, any strides
     weight : ndarray, Tensor or PackedWeight, (K, C/groups, KH, KW), of the input's dtype
     bias : ndarray or Tensor, (K,), optional
     stride, dilation : int or pair

@@ -109,7 +109,7 @@ def linear(
     Parameters
     ----------
     input : ndarray or Tensor, (..., in_features)
-        float32 or float64.
+        Floats of 16, 32 or 64 bits.
     weight : ndarray, Tensor or PackedWeight, (out_features, in_features)
         Of the input's dtype.
     bias : ndarray or Tensor, (out_features,), optional

@@ -8,11 +8,12 @@ softmax * sum_c(q_c) - q for logits.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from pyconv.autograd import Array, Vjp
+from pyconv.dtypes import is_float, is_half
 from pyconv.functional.activation import log_softmax_array
 from pyconv.functional.checks import check_float, check_fraction, check_reduction
 from pyconv.shapes import type_error, value_error
@@ -177,7 +178,7 @@ def nll_loss(
     Parameters
     ----------
     input : ndarray or Tensor, (N, C, ...) or (C,)
-        Log-probabilities, float32 or float64.
+        Log-probabilities, floats of 16, 32 or 64 bits.
     target : array_like of int, (N, ...) or ()
         Classes, 0 to C - 1.
     weight : array_like, (C,), optional
@@ -201,6 +202,10 @@ def nll_loss(
     """
     name = "nll_loss"
     check_float(name, "input", input)
+    if is_half(input.dtype):  # sums of 16 bits are float32
+        options: dict[str, Any] = {"ignore_index": ignore_index, "reduction": reduction}
+        loss: Any = nll_loss(input.astype(np.float32), target, weight, **options)
+        return cast("T", loss.astype(input.dtype))
     check_reduction(name, reduction)
     if input.ndim == 0:
         raise value_error(name, "input", "shape (N, C, ...) or (C,)", "shape ()")
@@ -227,11 +232,10 @@ def cross_entropy(
     Parameters
     ----------
     input : ndarray or Tensor, (N, C, ...) or (C,)
-        Logits, float32 or float64.
+        Logits, floats of 16, 32 or 64 bits.
     target : array_like
         Integer classes, (N, ...) or (), or probabilities of the input's shape.
-    weight : array_like, (C,), optional
-        Weight of each class.
+    weight : array_like, (C,), of each class, optional
     ignore_index : int
         Integer targets of this value do not count.
     reduction : {"mean", "sum", "none"}
@@ -254,6 +258,11 @@ def cross_entropy(
     """
     name = "cross_entropy"
     check_float(name, "input", input)
+    if is_half(input.dtype):
+        wide: Any = input.astype(np.float32)
+        rest: Any = {"reduction": reduction, "label_smoothing": label_smoothing}
+        loss = cross_entropy(wide, target, weight, ignore_index=ignore_index, **rest)
+        return cast("T", loss.astype(input.dtype))
     check_reduction(name, reduction)
     check_fraction(name, "label_smoothing", label_smoothing)
     if input.ndim == 0:
@@ -262,7 +271,7 @@ def cross_entropy(
     weights = _class_weights(name, weight, classes, input.dtype)
     labels = _plain(name, "target", target)
     smoothing = float(label_smoothing)
-    if labels.dtype.kind == "f" and labels.shape == input.shape:
+    if is_float(labels.dtype) and labels.shape == input.shape:
         targets = _probability_targets(input, labels, weights, smoothing)
     else:
         targets = _class_targets(name, input, labels, weights, ignore_index, smoothing)
@@ -297,7 +306,8 @@ def mse_loss(input: T, target: Array | Tensor, *, reduction: str = "mean") -> T:
     Parameters
     ----------
     input, target : ndarray or Tensor
-        float32 or float64. They do not broadcast: (N, 1) against (N,) is nearly always a mistake.
+        Floats of 16, 32 or 64 bits. They do not broadcast: (N, 1) against (N,) is nearly always a
+        mistake.
     reduction : {"mean", "sum", "none"}
 
     Returns
@@ -321,5 +331,10 @@ def mse_loss(input: T, target: Array | Tensor, *, reduction: str = "mean") -> T:
     if input.dtype != target.dtype:
         expected = f"dtype {input.dtype}, that of the input"
         raise type_error("mse_loss", "target", expected, f"dtype {target.dtype}")
+    if is_half(input.dtype):
+        wide: Any = mse_loss(
+            input.astype(np.float32), target.astype(np.float32), reduction=reduction
+        )
+        return cast("T", wide.astype(input.dtype))
     result: T = _mse_primitive(input, target, reduction=reduction)
     return result

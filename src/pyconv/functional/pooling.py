@@ -79,7 +79,7 @@ def max_pool2d(
     Parameters
     ----------
     input : ndarray or Tensor, (N, C, H, W) or (C, H, W)
-        float32 or float64.
+        Floats of 16, 32 or 64 bits.
     kernel_size, stride, padding, dilation : int or pair of int
         The stride is the kernel size by default; padding is at most half of the kernel.
     ceil_mode : bool
@@ -130,7 +130,7 @@ def avg_pool2d(
     Parameters
     ----------
     input : ndarray or Tensor, (N, C, H, W) or (C, H, W)
-        float32 or float64.
+        Floats of 16, 32 or 64 bits.
     kernel_size, stride, padding : int or pair of int
         The stride is the kernel size by default; padding is at most half of the kernel.
     ceil_mode : bool

@@ -25,7 +25,7 @@ class Linear(Module):
     bias : bool
         Whether there is a bias.
     dtype : dtype
-        float32 or float64; the input has to be of the same.
+        float32, float64, float16 or bfloat16; the input has to be of the same.
 
     Attributes
     ----------

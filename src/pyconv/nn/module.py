@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from pyconv.autograd import Array
+from pyconv.dtypes import is_float
 from pyconv.inplace import writable
+from pyconv.nn.checks import float_dtype
 from pyconv.packed import PackedWeight
 from pyconv.shapes import flag, type_error, value_error
 from pyconv.shapes.checks import described
@@ -31,7 +33,7 @@ class Parameter(Tensor):
     Parameters
     ----------
     data : array_like
-        float32 or float64; an array is shared, not copied.
+        float32, float64, float16 or bfloat16; an array is shared, not copied.
     requires_grad : bool
         False for a frozen parameter.
     """
@@ -281,6 +283,46 @@ class Module:
     def _pack(self) -> None:
         """Pack the weights of this very module: nothing, unless a layer can use a packed one."""
 
+    def to(self: M, dtype: DTypeLike) -> M:
+        """Convert all parameters and their gradients; returns the module.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32, float64, float16, or bfloat16 of the package ml_dtypes.
+
+        Raises
+        ------
+        TypeError
+            For another dtype.
+        """
+        kind = float_dtype("to", dtype)
+        for parameter in self.parameters():
+            if parameter.dtype == kind:
+                continue
+            gradient = parameter.grad
+            parameter.data = parameter.data.astype(kind)
+            parameter.grad = None if gradient is None else gradient.astype(kind)
+        return self
+
+    def float(self: M) -> M:
+        """``to(numpy.float32)``."""
+        return self.to(np.float32)
+
+    def double(self: M) -> M:
+        """``to(numpy.float64)``."""
+        return self.to(np.float64)
+
+    def half(self: M) -> M:
+        """``to(numpy.float16)``."""
+        return self.to(np.float16)
+
+    def bfloat16(self: M) -> M:
+        """``to(ml_dtypes.bfloat16)``; ImportError where that package is missing."""
+        from ml_dtypes import bfloat16
+
+        return self.to(bfloat16)
+
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Freeze (False) or free all parameters; returns the module."""
         for parameter in self.parameters():
@@ -310,7 +352,7 @@ class Module:
 
 def _checked(name: str, value: Any) -> Array:
     array: Array = value.data if isinstance(value, Tensor) else np.asarray(value)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf" and not is_float(array.dtype):
         given = f"{type(value).__name__} of dtype {array.dtype} under {name!r}"
         raise type_error("load_state_dict", "state_dict", "arrays of real numbers", given)
     return array

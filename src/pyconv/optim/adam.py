@@ -84,8 +84,8 @@ class Adam(Optimizer):
         if held is None:
             held = self.state[tensor] = {
                 "step": 0,
-                "exp_avg": np.zeros_like(tensor.data),
-                "exp_avg_sq": np.zeros_like(tensor.data),
+                "exp_avg": np.zeros_like(gradient),
+                "exp_avg_sq": np.zeros_like(gradient),
             }
         if options["maximize"]:
             gradient = np.negative(gradient)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyconv.autograd import Array
+from pyconv.dtypes import NAMES, computed_as, is_float
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -91,9 +92,9 @@ class Optimizer:
         tensors = [members] if isinstance(members, Tensor) else list(members)
         taken = {id(tensor) for other in self.param_groups for tensor in other["params"]}
         for position, tensor in enumerate(tensors):
-            if not isinstance(tensor, Tensor) or tensor.dtype not in (np.float32, np.float64):
+            if not isinstance(tensor, Tensor) or not is_float(tensor.dtype):
                 given = f"{_kind(tensor)} at position {position}"
-                raise type_error(name, "params", "Tensors of float32 or float64", given)
+                raise type_error(name, "params", f"Tensors of {NAMES}", given)
             if not tensor.is_leaf:
                 given = f"the result of an operation at position {position}"
                 raise value_error(name, "params", "leaves", given)
@@ -117,7 +118,9 @@ class Optimizer:
             for tensor in group["params"]:
                 gradient = tensor.grad
                 if gradient is not None:
-                    self.update(tensor, gradient, group)
+                    # What is kept of parameters of 16 bits, and what is computed, is float32.
+                    wide = gradient.astype(computed_as(gradient.dtype), copy=False)
+                    self.update(tensor, wide, group)
 
     def _tensors(self) -> list[Tensor]:
         return [tensor for group in self.param_groups for tensor in group["params"]]
@@ -138,7 +141,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take options and state from ``state_dict()`` of an optimiser over like parameters.
 
-        Arrays are copied and converted to the parameters' dtypes. On an error nothing has changed.
+        Arrays are copied and converted to the dtypes of sums. On an error nothing has changed.
 
         Raises
         ------
@@ -180,12 +183,12 @@ def _kind(value: Any) -> str:
 
 
 def _like(tensor: Tensor, key: str, value: Any) -> Any:
-    """A copy of one entry of the state: the step count, or an array in the parameter's dtype."""
+    """A copy of one entry of the state: the step count, or an array in the dtype of sums."""
     if key == "step":  # torch keeps it in a tensor
         return int(value)
     if value is None:  # torch's momentum_buffer where there is no momentum
         return None
-    array = np.asarray(value).astype(tensor.dtype)
+    array = np.asarray(value).astype(computed_as(tensor.dtype))
     if array.shape != tensor.shape:
         expected = f"{key} of shape {tensor.shape}"
         raise value_error("load_state_dict", "state_dict", expected, f"shape {array.shape}")
