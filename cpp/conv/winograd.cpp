@@ -30,8 +30,8 @@ class WinogradTask {
         args_(args), phase_(plan.phases[0]) {
     const int64_t blocks = phase_.column_blocks, block = task % blocks;
     task /= blocks;
-    column_ = task % g_.bands * g_.band;
-    across_ = std::min(g_.band, g_.across - column_);
+    column_ = g_.edge(task % g_.bands);
+    across_ = g_.edge(task % g_.bands + 1) - column_;
     task /= g_.bands;
     const int64_t vectors = ceil_div(g_.down * across_, g_.lanes);
     first_ = share(vectors, block, blocks) * g_.lanes;

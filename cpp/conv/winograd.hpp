@@ -50,7 +50,7 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
 template <class T>
 struct WinogradGrid {
   int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles
-  int64_t bands, band;              // band: the most tiles in a row of one
+  int64_t bands, band, narrowest;   // the most and the fewest tiles in a row of one
   int64_t lanes, width, filters, filter_panels;
   int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
   explicit WinogradGrid(const ConvPlan& plan) {
@@ -62,11 +62,20 @@ struct WinogradGrid {
     down = ceil_div(v.result[1], m);
     lanes = k.lanes;
     bands = ceil_div(across, 64);
-    band = bands > 1 ? ceil_div(ceil_div(across, bands), lanes) * lanes : across;
+    band = 0;
+    narrowest = across;
+    for (int64_t i = 0; i < bands; ++i) {
+      band = std::max(band, edge(i + 1) - edge(i));
+      narrowest = std::min(narrowest, edge(i + 1) - edge(i));
+    }
     width = lanes * k.tile_vectors;
     filters = common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;
+  }
+  // Where band i begins: whole vectors, as even as they come.
+  int64_t edge(int64_t i) const {
+    return std::min(across, ceil_div(across, lanes) * i / bands * lanes);
   }
 };
 
@@ -80,7 +89,7 @@ struct WinogradMemory {
   WinogradMemory(const ConvPlan& plan, Arena& arena) {
     const WinogradGrid<T> g(plan);
     strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
-    const int64_t lines = std::min(g.down, (plan.column_block - 1) / g.band + 2);
+    const int64_t lines = std::min(g.down, (plan.column_block - 1) / g.narrowest + 2);
     strip = arena.take<T>((lines * g.m + 2) * g.m * strip_row);
     tiles_point = WinogradView(plan).channels * plan.column_block + g.lanes;
     products_point = plan.row_block * plan.column_block + g.lanes;

@@ -189,6 +189,7 @@ _BLOCKS = (
     _edge("blocks.long_rows", (1, 3, 3, 2300), (4, 3, 3, 3), padding=1),
     _edge("blocks.long_rows.s2", (2, 3, 4100), (5, 3, 4), stride=2, padding=3),
     _edge("blocks.stride2", (1, 70, 33, 35), (40, 70, 3, 3), stride=2, padding=1),
+    _edge("blocks.narrow_band", (1, 110, 9, 386), (17, 110, 3, 3), padding=1),
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 
