@@ -1,5 +1,5 @@
-// Winograd convolution of 3x3 filters at stride 1: forward, and the data gradient with the filter
-// turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed over channels as
+// Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient with
+// the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed over channels as
 // N^2 independent matrix products on the usual register tile.
 //
 //   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
@@ -33,7 +33,7 @@ class WinogradTask {
     column_ = g_.edge(task % g_.bands);
     across_ = g_.edge(task % g_.bands + 1) - column_;
     task /= g_.bands;
-    const int64_t vectors = ceil_div(g_.down * across_, g_.lanes);
+    const int64_t vectors = ceil_div(g_.lines * across_, g_.lanes);
     first_ = share(vectors, block, blocks) * g_.lanes;
     vectors_ = share(vectors, block + 1, blocks) - share(vectors, block, blocks);
     panels_ = ceil_div(vectors_, k_.tile_vectors);
@@ -71,19 +71,19 @@ class WinogradTask {
   Panel panel(int64_t i) const {
     const int64_t from = first_ + share(vectors_, i, panels_) * g_.lanes;
     const int64_t to = first_ + share(vectors_, i + 1, panels_) * g_.lanes;
-    return {i, from, std::min(to, g_.down * across_) - from};
+    return {i, from, std::min(to, g_.lines * across_) - from};
   }
 
-  // Calls body(panel, first, count, row, column) for every run of tiles in one panel and one row of
-  // tiles: `first` counts in the panel, row and column in the band.
+  // Calls body(panel, first, count, line, column) for every run of tiles in one panel and one line:
+  // `first` counts in the panel, line and column in the band.
   template <class Body>
   void for_runs(const Body& body) const {
     for (int64_t j = 0; j < panels_; ++j) {
       const Panel p = panel(j);
-      int64_t row = p.first / across_, column = p.first % across_;
-      for (int64_t i = 0; i < p.tiles; ++row, column = 0) {
+      int64_t line = p.first / across_, column = p.first % across_;
+      for (int64_t i = 0; i < p.tiles; ++line, column = 0) {
         const int64_t n = std::min(p.tiles - i, across_ - column);
-        body(p, i, n, row, column);
+        body(p, i, n, line, column);
         i += n;
       }
     }
@@ -94,32 +94,50 @@ class WinogradTask {
     return (p.index * rows + r) * g_.width;
   }
 
+  // Where a row of tiles begins in a strip that begins with row `top`. Neighbours share two rows of
+  // the image, but not with the next residue.
+  int64_t strip_line(int64_t row, int64_t top) const {
+    return (row - top) * g_.m + (row / g_.down - top / g_.down) * 2;
+  }
+
+  // The source of rows top .. bottom of tiles with its border; every residue by itself.
+  void fill_strip(const WinogradMemory<T>& memory, PadArgs<T> a, int64_t top, int64_t bottom) const {
+    for (int64_t row = top; row <= bottom;) {
+      const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
+      a.first_row = residue + row % g_.down * g_.m * v_.dilation[1] - v_.pad[1];
+      a.rows = (end - row) * g_.m + 2;
+      a.out = memory.strip + strip_line(row, top) * a.step * memory.strip_row;
+      k_.pad(a);
+      row = end;
+    }
+  }
+
   void transform_tiles(const WinogradMemory<T>& memory) const {
     if (!panels_) return;
     const Panel end = panel(panels_ - 1);
-    const int64_t top = first_ / across_, bottom = (end.first + end.tiles - 1) / across_;
+    const int64_t wide = v_.dilation[2], row_tiles = across_ * wide;
+    const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) +
               (image_ * plan_.problem.groups + group_) * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.first_row = top * g_.m - v_.pad[1];
-    a.first_column = column_ * g_.m - v_.pad[2];
-    a.rows = (bottom - top + 1) * g_.m + 2;
-    a.columns = (across_ + 1) * g_.m;
-    a.step = g_.m;
-    a.out = memory.strip;
+    a.step = g_.m * wide;
+    a.skip = v_.dilation[1] - 1;
+    a.first_column = column_ * a.step - v_.pad[2];
+    a.columns = (across_ + 1) * a.step;
     a.row_size = memory.strip_row;
     a.ahead = 4 * v_.source_plane();
     WinogradInputArgs<T> t{};
-    t.row = g_.m * memory.strip_row;
-    t.residue = memory.strip_row;
+    t.row = a.step * memory.strip_row;
+    t.residue = wide * memory.strip_row;
     t.next = 1;
     t.point = memory.tiles_point;
     for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
-      k_.pad(a);
-      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t row, int64_t column) {
-        t.strip = memory.strip + (row - top) * g_.m * t.row + column;
+      fill_strip(memory, a, top, bottom);
+      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
+        t.strip = memory.strip + strip_line(line / wide, top) * t.row +
+                  line % wide * memory.strip_row + column;
         t.lanes = n;
         t.points = memory.tiles + place(p, c, v_.channels) + i;
         w_.input(t);
@@ -167,23 +185,28 @@ class WinogradTask {
     return filters_ + panel * g_.filter_point + row % g_.filters;
   }
 
-  bool transform_back(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
+  bool transform_back(const WinogradMemory<T>& memory, int64_t first, int64_t rows) const {
     const T* bias = static_cast<const T*>(args_.bias);
-    if (bias) bias += group_ * v_.rows + row;
+    if (bias) bias += group_ * v_.rows + first;
     T* result = static_cast<T*>(args_.out) +
-                ((image_ * plan_.problem.groups + group_) * v_.rows + row) * v_.result_plane();
+                ((image_ * plan_.problem.groups + group_) * v_.rows + first) * v_.result_plane();
     bool finite = true;
-    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t y, int64_t x) {
+    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
+      const int64_t high = v_.dilation[1], wide = v_.dilation[2], row = line / wide;
+      const int64_t y = row / g_.down + row % g_.down * g_.m * high;
+      const int64_t x = line % wide + (column_ + column) * g_.m * wide;
+      if (y >= v_.result[1] || x >= v_.result[2]) return;  // of a residue smaller than the largest
       WinogradOutputArgs<T> t{};
       t.point = memory.products_point;
       t.tiles = n;
-      t.out_row = v_.result[2];
-      t.rows = std::min(g_.m, v_.result[1] - y * g_.m);
-      t.columns = std::min(n * g_.m, v_.result[2] - (column_ + x) * g_.m);
+      t.out_row = high * v_.result[2];
+      t.out_step = wide;
+      t.rows = std::min(g_.m, ceil_div(v_.result[1] - y, high));
+      t.columns = std::min(n * g_.m, ceil_div(v_.result[2] - x, wide));
       t.relu = args_.relu;
       for (int64_t r = 0; r < rows; ++r) {
         t.points = memory.products + place(p, r, plan_.row_block) + i;
-        t.out = result + r * v_.result_plane() + y * g_.m * v_.result[2] + (column_ + x) * g_.m;
+        t.out = result + r * v_.result_plane() + y * v_.result[2] + x;
         t.bias = bias ? bias[r] : T(0);
         finite &= w_.output(t);
       }
@@ -241,15 +264,16 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
 
 // Where transforming the filters in every call, and tiles that fill no vector, do not eat the gain:
 // measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
-bool prefers(const ConvPlan& plan, int64_t least) {
+bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const WinogradView v(plan);
-  return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least;
+  return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least &&
+         tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
 bool prefers_2x2(const ConvPlan& plan) {
-  return prefers(plan, plan.packed || plan.direction == Direction::forward ? 196 : 784);
+  return prefers(plan, 2, plan.packed || plan.direction == Direction::forward ? 196 : 784);
 }
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, plan.packed ? 784 : 2500); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, plan.packed ? 784 : 2500); }
 
 }  // namespace
 

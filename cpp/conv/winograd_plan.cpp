@@ -13,7 +13,7 @@ void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const WinogradGrid<T> g(plan);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const int64_t vectors = ceil_div(g.down * g.band, g.lanes);  // of a band
+  const int64_t vectors = ceil_div(g.lines * g.band, g.lanes);  // of a band
   const int64_t panels = ceil_div(vectors, k.tile_vectors);
   const int64_t panel_bytes = g.points * g.width * static_cast<int64_t>(sizeof(T));
   int64_t held = tile_bytes / (panel_bytes * std::max<int64_t>(1, v.channels));
@@ -48,8 +48,11 @@ const char* winograd_refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   if (p.kernel[1] != 3 || p.kernel[2] != 3) return "the kernel is not 3x3";
-  for (int i = 1; i < 3; ++i)
-    if (p.stride[i] != 1 || p.dilation[i] != 1) return "the stride or dilation is larger than 1";
+  for (int i = 1; i < 3; ++i) {
+    if (p.stride[i] != 1) return "the stride is larger than 1";
+    if (p.dilation[i] > std::max<int64_t>(1, std::min(p.input[i], p.output[i])))
+      return "the dilation is larger than the image";
+  }
   return nullptr;
 }
 
