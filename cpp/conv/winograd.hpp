@@ -89,13 +89,27 @@ struct WinogradGrid {
   }
 };
 
+// Filters are read in blocks of so many channels: in a data gradient the filters of one channel lie
+// far apart, but next to those of the next panel.
+constexpr int64_t filter_channels = 16;
+
+template <class T>
+int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
+  return 9 * g.filters * filter_channels;
+}
+
+// On small maps the filters are the larger operand: then tiles are transformed into memory that all
+// tasks share, and a task owns some filters and all tiles of all images. Raw filters are transformed
+// there, plan.depth_block channels at a time, just before use.
+inline bool shares_tiles(const ConvPlan& plan) { return plan.depth_block > 0; }
+
 template <class T>
 struct WinogradMemory {
-  T *strip, *tiles, *products;
+  T *strip, *tiles, *products, *filters, *taps;
   int64_t strip_row;  // of one residue, with a vector of slack
   // From one point to the next: a line more than it holds, because a tile is written to all points
   // in turn, and a multiple of 4 KB would put them all into one set of the first-level cache.
-  int64_t tiles_point, products_point;
+  int64_t tiles_point, products_point, filters_point;
   WinogradMemory(const ConvPlan& plan, Arena& arena) {
     const WinogradGrid<T> g(plan);
     strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
@@ -106,8 +120,12 @@ struct WinogradMemory {
     strip = arena.take<T>((rows * g.m + residues * 2) * g.m * v.dilation[2] * strip_row);
     tiles_point = v.channels * plan.column_block + g.lanes;
     products_point = plan.row_block * plan.column_block + g.lanes;
-    tiles = arena.take<T>(g.points * tiles_point);
+    tiles = shares_tiles(plan) ? nullptr : arena.take<T>(g.points * tiles_point);
     products = arena.take<T>(g.points * products_point);
+    filters_point = plan.depth_block * g.filters + g.lanes;
+    const bool raw = shares_tiles(plan) && !plan.packed;
+    filters = raw ? arena.take<T>(plan.row_block / g.filters * g.points * filters_point) : nullptr;
+    taps = raw ? arena.take<T>(filter_taps(g)) : nullptr;
   }
 };
 
@@ -119,8 +137,26 @@ inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t 
   return 2 * covered <= 3 * pixels(result);
 }
 
+template <class T>
+int64_t shared_tiles(const ConvPlan& plan, const WinogradGrid<T>& g) {  // elements of one group
+  return g.points * (WinogradView(plan).channels * plan.column_block + g.lanes);
+}
+
+// Channels of one chain, all about as long.
+inline int64_t chain_length(const ConvPlan& plan, int64_t channels) {
+  channels = std::max<int64_t>(1, channels);
+  return ceil_div(channels, ceil_div(channels, longest_chain(plan, channels)));
+}
+
 const char* winograd_refuses(const ConvPlan& plan);
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
-void pack_winograd(const ConvPlan& plan, const void* weight, void* out);  // winograd_filters.cpp
+// winograd_filters.cpp
+void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
+
+// A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel] with
+// points `point` elements apart; zeros where the panel is not full. `taps` is scratch.
+template <class T>
+void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel, int64_t from,
+                     int64_t to, T* points, int64_t point, T* taps);
 
 }  // namespace pyconv
