@@ -262,6 +262,7 @@ struct Kernels {
   // out[p * out_row + i] = in[i * in_row + p] for i < rows, p < depth; zero for rows <= i < width.
   void (*transpose)(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                     ptrdiff_t out_row, int64_t width);
+  void (*bring_near)(const T* from, int64_t count);  // into the first-level cache
   void (*pad)(const PadArgs<T>&);
   void (*merge_rows)(const T* even, const T* odd, int64_t pairs, T* out);
   void (*spread)(const T* in, int64_t step, int64_t count, T* out);
