@@ -1,13 +1,13 @@
-// Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient with
-// the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed over channels as
-// N^2 independent matrix products on the usual register tile.
+// Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient
+// with the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed
+// over channels as N^2 independent matrix products on the usual register tile.
 //
 //   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
 //
 // A task owns some columns (tiles, in panels of a tile's width) and some rows of one image and group.
 // It transforms its tiles for all channels, multiplies a block of rows for all points, and transforms
 // the block back: what it works on stays in the second-level cache. Filters are transformed once per
-// call, or once per PackedWeight.
+// call, or once per PackedWeight. Small maps have it the other way round: see shares_tiles.
 //
 // Sums of pixels that the definition keeps apart meet in a tile: an infinity or NaN would spread to
 // its neighbours, and a sum may overflow where no result does. An image with such a result is
@@ -71,13 +71,9 @@ class WinogradTask {
     int64_t from = 0;
     do {
       const int64_t to = std::min(from + plan_.depth_block, v_.channels);
-      const int64_t panel = g_.points * memory.filters_point;
-      for (int64_t i = 0; i < at_.rows; i += g_.filters)
-        transform_panel(plan_, static_cast<const T*>(args_.other), at_.group,
-                        (at_.row + i) / g_.filters, from, to,
-                        memory.filters + i / g_.filters * panel, memory.filters_point, memory.taps);
-      multiply(memory, tiles, {memory.filters, memory.filters_point, at_.row, from}, at_.row, at_.rows,
-               from, to);
+      transform_filters(memory, from, to);
+      multiply(memory, tiles, {memory.filters, memory.filters_point, at_.row, from}, at_.row,
+               at_.rows, from, to);
       from = to;
     } while (from < v_.channels);
     return transform_back(memory, at_.row, at_.rows);
@@ -93,12 +89,21 @@ class WinogradTask {
     int64_t point, row, channel;
   };
   Filters packed(const T* filters) const {
-    return {filters + at_.group * g_.filter_panels * g_.points * g_.filter_point, g_.filter_point, 0,
-            0};
+    const T* first = filters + at_.group * g_.filter_panels * g_.points * g_.filter_point;
+    return {first, g_.filter_point, 0, 0};
   }
   const T* find(const Filters& f, int64_t row, int64_t point) const {
     const int64_t panel = (row - f.row) / g_.filters * g_.points + point;
     return f.first + panel * f.point + (row - f.row) % g_.filters;
+  }
+
+  // This task's raw filters, channels from .. to - 1.
+  void transform_filters(const WinogradMemory<T>& memory, int64_t from, int64_t to) const {
+    const int64_t panel = g_.points * memory.filters_point;
+    for (int64_t i = 0; i < at_.rows; i += g_.filters)
+      transform_panel(plan_, static_cast<const T*>(args_.other), at_.group,
+                      (at_.row + i) / g_.filters, from, to, memory.filters + i / g_.filters * panel,
+                      memory.filters_point, memory.taps);
   }
 
   struct Panel {
@@ -137,7 +142,8 @@ class WinogradTask {
   }
 
   // The source of rows top .. bottom of tiles with its border; every residue by itself.
-  void fill_strip(const WinogradMemory<T>& memory, PadArgs<T> a, int64_t top, int64_t bottom) const {
+  void fill_strip(const WinogradMemory<T>& memory, PadArgs<T> a, int64_t top,
+                  int64_t bottom) const {
     for (int64_t row = top; row <= bottom;) {
       const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
       a.first_row = residue + row % g_.down * g_.m * v_.dilation[1] - v_.pad[1];
@@ -156,7 +162,8 @@ class WinogradTask {
     const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) +
-              ((at_.image * plan_.problem.groups + at_.group) * v_.channels + from) * v_.source_plane();
+              ((at_.image * plan_.problem.groups + at_.group) * v_.channels + from) *
+                  v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
     a.step = g_.m * wide;
@@ -223,7 +230,8 @@ class WinogradTask {
     const T* bias = static_cast<const T*>(args_.bias);
     if (bias) bias += at_.group * v_.rows + first;
     T* result = static_cast<T*>(args_.out) +
-                ((at_.image * plan_.problem.groups + at_.group) * v_.rows + first) * v_.result_plane();
+                ((at_.image * plan_.problem.groups + at_.group) * v_.rows + first) *
+                    v_.result_plane();
     bool finite = true;
     for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
       const int64_t high = v_.dilation[1], wide = v_.dilation[2], row = line / wide;
@@ -296,7 +304,8 @@ void run_large_map(const ConvPlan& plan, const ConvArgs& args, Flags& again) {
     task /= plan.row_blocks;
     at.group = task % plan.problem.groups;
     at.image = task / plan.problem.groups;
-    if (!WinogradTask<T>(plan, args, at).run(filters)) again[static_cast<std::size_t>(at.image)] = true;
+    const WinogradTask<T> one(plan, args, at);
+    if (!one.run(filters)) again[static_cast<std::size_t>(at.image)] = true;
   });
 }
 
@@ -348,18 +357,17 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-// Where transforming the filters in every call, and tiles that fill no vector, do not eat the gain:
-// measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
+// Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
+// the 3x3 layers of benchmarks/ and on 10x10 to 28x28 maps of 64 to 512 channels, Zen 5, November
+// 2026.
 bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const WinogradView v(plan);
   return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least &&
          tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) {
-  return prefers(plan, 2, plan.packed || plan.direction == Direction::forward ? 196 : 784);
-}
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, plan.packed ? 784 : 2500); }
+bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 100); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, 400); }
 
 }  // namespace
 

@@ -52,8 +52,8 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
 // many a panel of tiles and a panel of filters hold.
 //
 // Dilation makes an image so many interleaved images (residues of rows and columns), each convolved
-// without it. All have the tiles of the largest. Tiles are counted along lines: those of a residue of
-// columns; then the residues of columns; then the rows of tiles; then the residues of rows.
+// without it. All have the tiles of the largest. Tiles are counted along lines: those of a residue
+// of columns; then the residues of columns; then the rows of tiles; then the residues of rows.
 template <class T>
 struct WinogradGrid {
   int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles: of a residue
@@ -99,8 +99,8 @@ int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
 }
 
 // On small maps the filters are the larger operand: then tiles are transformed into memory that all
-// tasks share, and a task owns some filters and all tiles of all images. Raw filters are transformed
-// there, plan.depth_block channels at a time, just before use.
+// tasks share, and a task owns some filters and all tiles of all images. Raw filters are
+// transformed there, plan.depth_block channels at a time, just before use.
 inline bool shares_tiles(const ConvPlan& plan) { return plan.depth_block > 0; }
 
 template <class T>
@@ -123,9 +123,9 @@ struct WinogradMemory {
     tiles = shares_tiles(plan) ? nullptr : arena.take<T>(g.points * tiles_point);
     products = arena.take<T>(g.points * products_point);
     filters_point = plan.depth_block * g.filters + g.lanes;
-    const bool raw = shares_tiles(plan) && !plan.packed;
-    filters = raw ? arena.take<T>(plan.row_block / g.filters * g.points * filters_point) : nullptr;
-    taps = raw ? arena.take<T>(filter_taps(g)) : nullptr;
+    const int64_t panels = shares_tiles(plan) ? plan.row_block / g.filters : 0;
+    filters = arena.take<T>(panels * g.points * filters_point);
+    taps = arena.take<T>(panels ? filter_taps(g) : 0);
   }
 };
 
@@ -153,10 +153,10 @@ void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
 // winograd_filters.cpp
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
 
-// A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel] with
-// points `point` elements apart; zeros where the panel is not full. `taps` is scratch.
+// A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel]
+// with points `point` elements apart; zeros where the panel is not full. `taps` is scratch.
 template <class T>
-void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel, int64_t from,
-                     int64_t to, T* points, int64_t point, T* taps);
+void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
+                     int64_t from, int64_t to, T* points, int64_t point, T* taps);
 
 }  // namespace pyconv

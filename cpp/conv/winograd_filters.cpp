@@ -26,8 +26,8 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
 }  // namespace
 
 template <class T>
-void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel, int64_t from,
-                     int64_t to, T* points, int64_t point, T* taps) {
+void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
+                     int64_t from, int64_t to, T* points, int64_t point, T* taps) {
   const WinogradView v(plan);
   const WinogradGrid<T> g(plan);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
@@ -38,6 +38,8 @@ void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64
     const int64_t i = (c - from) % filter_channels, n = std::min(filter_channels, to - c);
     T* tap = taps + (v.forward ? i : 0) * 9 * g.filters;
     if (!v.forward) {
+      if (c + pages_ahead < to)
+        k.bring_near(in + ((c + pages_ahead) * v.rows + row) * 9, count * 9);
       k.transpose(in + (c * v.rows + row) * 9, 9, count, 9, tap, g.filters, g.filters);
     } else if (i == 0) {
       k.transpose(in + (row * v.channels + c) * 9, v.channels * 9, count, n * 9, taps, g.filters,

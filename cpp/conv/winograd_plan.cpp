@@ -12,12 +12,15 @@ constexpr int64_t tile_bytes = 640 << 10, product_bytes = 256 << 10;
 constexpr int64_t shared_block_bytes = 800 << 10;
 constexpr int64_t shared_channels = 128;
 
-// All tiles of an image in two panels at most; those of all images in the third-level cache.
+// Few tiles an image (49 on 14x14 by F(2x2), on 28x28 by F(4x4)), and those of all images in the
+// third-level cache. Every image transforms raw filters again.
 template <class T>
-bool small_map(const ConvPlan& plan, const WinogradGrid<T>& g, int64_t panels, int64_t panel_bytes) {
+bool small_map(const ConvPlan& plan, const WinogradGrid<T>& g, int64_t panels,
+               int64_t panel_bytes) {
   const int64_t images = plan.problem.n * plan.problem.groups;
-  return g.bands == 1 && panels <= 2 && g.filter_panels >= 4 &&
-         images * panels * panel_bytes * WinogradView(plan).channels <= 4 << 20;
+  if (plan.problem.n > 1 && !plan.packed) return false;
+  return panels * g.width <= 96 && g.filter_panels >= 4 &&
+         images * panels * panel_bytes * WinogradView(plan).channels <= 8 << 20;
 }
 
 // See shares_tiles.

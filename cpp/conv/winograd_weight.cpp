@@ -21,7 +21,8 @@ namespace {
 struct Geometry {
   int64_t filters, channels;       // per group
   int64_t high, wide;              // dilation
-  int64_t down, row, image, tiles; // rows of tiles of a residue; tiles in a row, an image, all images
+  int64_t down;                    // rows of tiles of a residue
+  int64_t row, image, tiles;       // tiles in a row, in an image, in all images
   Geometry(const ConvProblem& p, int64_t m) {
     filters = p.k / p.groups;
     channels = p.c / p.groups;

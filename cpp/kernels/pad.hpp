@@ -25,8 +25,8 @@ void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, ptrdi
   }
 }
 
-// Residues of S vectors' lanes modulo S: of residue r to out[r]. Even and odd lanes first, then each
-// half likewise; `step` is how often that has doubled.
+// Residues of S vectors' lanes modulo S: of residue r to out[r * step]. Even and odd lanes first,
+// then each half likewise.
 template <int S, class T>
 inline void split_lanes(const Vec<T> (&v)[S], Vec<T>* out, int step) {
   if constexpr (S == 1) {
@@ -55,7 +55,8 @@ void pad_row_by(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, in
       prefetch(in + at + ahead);
       v[i] = at >= lo && at + lanes <= hi
                  ? Vec<T>::load(in + at)
-                 : Vec<T>::load_range(in + at, clamp_lanes(lo - at, lanes), clamp_lanes(hi - at, lanes));
+                 : Vec<T>::load_range(in + at, clamp_lanes(lo - at, lanes),
+                                      clamp_lanes(hi - at, lanes));
     }
     split_lanes(v, residue, 1);
 #pragma GCC unroll 8

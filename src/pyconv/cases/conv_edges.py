@@ -196,6 +196,8 @@ _BLOCKS = (
     _edge("blocks.long_rows.s2", (2, 3, 4100), (5, 3, 4), stride=2, padding=3),
     _edge("blocks.stride2", (1, 70, 33, 35), (40, 70, 3, 3), stride=2, padding=1),
     _edge("blocks.dilation", (1, 110, 29, 27), (40, 110, 3, 3), padding=2, dilation=2),
+    _edge("blocks.small_map", (1, 300, 9, 10), (70, 300, 3, 3), padding=1),
+    _edge("blocks.small_map.groups", (2, 280, 6, 7), (140, 140, 3, 3), padding=1, groups=2),
     _edge("blocks.narrow_band", (1, 110, 9, 386), (17, 110, 3, 3), padding=1),
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
