@@ -5,7 +5,8 @@
 //
 // The tile's rows are output pixels, read one by one from a padded band of the image: any stride,
 // dilation and map width cost the same and nothing is gathered. Weights are packed filter-minor
-// once per call (or once per PackedWeight); a task's block is transposed as it is stored.
+// once per call (or once per PackedWeight), or where one task alone needs them, by that task just
+// before use; a task's block is transposed as it is stored.
 #include <algorithm>
 
 #include "conv/dense_view.hpp"
@@ -23,15 +24,20 @@ int64_t tile_width(const ConvPlan& plan) {
   return int64_t{k.lanes} * k.tile_vectors;
 }
 
+bool packs_in_task(const ConvPlan& plan) {
+  return !plan.packed && plan.problem.n == 1 && plan.row_blocks == 1;
+}
+
 template <class T>
 struct TaskMemory {
-  T *band, *block;
+  T *band, *block, *panel;  // panel: of weights, where they are packed in the task
   ptrdiff_t* pixels;  // offset of each pixel of the task in the band
   TaskMemory(const ConvPlan& plan, Arena& arena) {
     const int64_t channels = plan.depth_block / taps_of(plan.problem);
     band = arena.take<T>(channels * plan.phases[0].band_rows * plan.phases[0].pitch +
                          kernels_of<T>(*plan.isa).lanes);
     block = arena.take<T>(plan.row_block * plan.column_block);
+    panel = arena.take<T>(packs_in_task(plan) ? plan.depth_block * tile_width<T>(plan) : 0);
     pixels = arena.take<ptrdiff_t>(plan.row_block);
   }
 };
@@ -57,7 +63,8 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t wanted = std::min(panels, ceil_div(4, plan.row_blocks * p.groups));
   plan.column_block = ceil_div(panels, wanted) * width;
   plan.packed_elements = p.groups * panels * width * v.channels * taps;
-  plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
+  if (!packs_in_task(plan))
+    plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
 
   ConvPhase phase{};
   phase.depth = v.channels * taps;
@@ -87,29 +94,40 @@ void plan_channel_vector(ConvPlan& plan) {
   }
 }
 
-// Panels for the tile, [group][panel][depth][tile width], the last filled with zeros.
+// Products at .. at + depth - 1 (whole channels) of a tile's width of columns from `column` on,
+// those past the last filled with zeros; what follows is brought near.
 template <class T>
-void pack_panels(const ConvPlan& plan, const T* w, T* out) {
+void pack_panel(const ConvPlan& plan, const T* w, int64_t group, int64_t column, int64_t at,
+                int64_t depth, T* panel) {
   const ConvProblem& p = plan.problem;
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t taps = taps_of(p), channels = p.c / p.groups, filters = p.k / p.groups;
-  const int64_t columns = forward ? filters : channels, depth = plan.phases[0].depth;
-  const int64_t width = int64_t{k.lanes} * k.tile_vectors, panels = ceil_div(columns, width);
-  parallel_for(p.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
+  const DenseView v(p, plan.direction);
+  const int64_t taps = taps_of(p), width = tile_width<T>(plan), all = plan.phases[0].depth;
+  const int64_t count = std::min(width, v.columns - column);
+  if (v.forward) {
+    const T* in = w + (group * v.columns + column) * all + at;
+    k.transpose(in, all, count, depth, panel, width, width);
+    const int64_t next = std::min(depth, all - at - depth);
+    for (int64_t i = 0; i < count && next > 0; ++i) k.bring_near(in + i * all + depth, next);
+    return;
+  }
+  const int64_t row = v.columns * taps, first = at / taps;  // filters are rows
+  for (int64_t f = first; f < first + depth / taps; ++f, panel += taps * width) {
+    const T* in = w + (group * v.channels + f) * row + column * taps;
+    if (f + pages_ahead < v.channels) k.bring_near(in + pages_ahead * row, count * taps);
+    k.transpose(in, taps, count, taps, panel, width, width);
+  }
+}
+
+// [group][panel][depth][tile width].
+template <class T>
+void pack_panels(const ConvPlan& plan, const T* w, T* out) {
+  const DenseView v(plan.problem, plan.direction);
+  const int64_t width = tile_width<T>(plan), panels = ceil_div(v.columns, width);
+  const int64_t depth = plan.phases[0].depth;
+  parallel_for(plan.problem.groups * panels, 2.0 * static_cast<double>(plan.packed_elements),
                [&](int64_t task) {
-    const int64_t group = task / panels, first = task % panels * width;
-    const int64_t count = std::min(width, columns - first);
-    T* panel = out + task * width * depth;
-    if (forward) {
-      const T* in = w + (group * filters + first) * depth;
-      k.transpose(in, depth, count, depth, panel, width, width);
-      return;
-    }
-    for (int64_t f = 0; f < filters; ++f) {
-      const T* in = w + ((group * filters + f) * channels + first) * taps;
-      k.transpose(in, taps, count, taps, panel + f * taps * width, width, width);
-    }
+    pack_panel(plan, w, task / panels, task % panels * width, 0, depth, out + task * width * depth);
   });
 }
 
@@ -189,7 +207,7 @@ class PixelTask {
   }
 
   void multiply(const TaskMemory<T>& memory, int64_t at, int64_t depth) const {
-    const int64_t width = tile_width<T>(plan_), panels = ceil_div(v_.columns, width);
+    const int64_t width = tile_width<T>(plan_);
     const bool last = at + depth == phase_.depth;
     const T* bias = static_cast<const T*>(last ? args_.bias : nullptr);
     // Rows of a tile as even as they come: 49 pixels are seven tiles of seven.
@@ -200,20 +218,35 @@ class PixelTask {
     t.b_rows = phase_.b_rows.data();
     t.c_row = plan_.column_block;
     t.depth = depth;
+    t.ahead_step = width;
     t.accumulate = at > 0;
     t.relu = last && args_.relu;
     for (int64_t j = 0; j < columns_; j += width) {
       const int64_t n = std::min(width, columns_ - j);
-      t.b = packed_ + ((group_ * panels + (column_ + j) / width) * phase_.depth + at) * width;
+      t.b = packed_ ? panel(j, at) : memory.panel;
+      if (!packed_)
+        pack_panel(plan_, static_cast<const T*>(args_.other), group_, column_ + j, at, depth,
+                   memory.panel);
+      // The next panel comes from the third-level cache: a vector of every row with each of the
+      // last tiles, 25 % on 7x7 maps of 512 channels.
+      const T* next = nullptr;
+      if (packed_) next = j + width < columns_ ? panel(j + width, at) : panel(0, at + depth);
       t.columns = static_cast<int>(n);
       t.column_bias = bias ? bias + group_ * v_.columns + column_ + j : nullptr;
       const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
       for (int64_t i = 0; i < pixels_; i += high) {
+        const int64_t more = (pixels_ - i - 1) / high;  // tiles after this one
         t.a_rows = memory.pixels + i;
         t.c = memory.block + i * plan_.column_block + j;
+        t.ahead = next && more < k_.tile_vectors ? next + more * k_.lanes : nullptr;
         k_.tile[std::min(high, pixels_ - i) - 1][vectors](t);
       }
     }
+  }
+
+  const T* panel(int64_t j, int64_t at) const {
+    const int64_t width = tile_width<T>(plan_), panels = ceil_div(v_.columns, width);
+    return packed_ + ((group_ * panels + (column_ + j) / width) * phase_.depth + at) * width;
   }
 
   const ConvPlan& plan_;
@@ -222,16 +255,16 @@ class PixelTask {
   const ConvPhase& phase_;
   const Kernels<T>& k_;
   const ConvArgs& args_;
-  const T* packed_;
+  const T* packed_;  // or null: packed in the task
   int64_t column_ = 0, columns_ = 0, pixel_ = 0, pixels_ = 0, group_ = 0, image_ = 0;
 };
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  const T* packed;
+  const T* packed = nullptr;
   if (args.packed) {
     packed = static_cast<const T*>(args.packed->pack_for(plan));
-  } else {
+  } else if (!packs_in_task(plan)) {
     void* shared = call_scratch(plan.shared_bytes);
     pack_weight(plan, args.other, shared);
     packed = static_cast<const T*>(shared);
@@ -265,8 +298,10 @@ const char* refuses(const ConvPlan& plan) {
 // half empty, and with a stride: measured on the layers of benchmarks/, Zen 5, November 2026.
 bool prefers(const ConvPlan& plan) {
   const DenseView v(plan.problem, plan.direction);
-  // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain.
-  if (!v.forward && v.columns * v.channels > 1 << 16) return false;
+  // The gradient's weights are packed in small pieces: over 64 K filters that outweighs the gain,
+  // unless it is done once, or in the only task that needs them (see plan_blocks).
+  const bool packs = !v.forward && !plan.packed && v.area() >= 96;
+  if (packs && v.columns * v.channels > 1 << 16) return false;
   return taps_of(plan.problem) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);
 }
 

@@ -4,7 +4,6 @@
 
 namespace pyconv {
 
-
 struct DenseView {
   bool forward;
   int64_t channels, columns;       // per group: of the source, of the result

@@ -24,4 +24,9 @@ void run_fallback(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
   run_plan(*plan.fallback, one);
 }
 
+void run_forbidden(const ConvPlan& plan, const ConvArgs& args, const ForbiddenImages& images) {
+  for (std::size_t image = 0; image < images.size(); ++image)
+    if (images[image].load()) run_fallback(plan, args, static_cast<int64_t>(image));
+}
+
 }  // namespace pyconv

@@ -14,7 +14,7 @@ struct PaddedPlane {
   // first_row, first_column: image coordinates of the strip's corner, negative in the border.
   void fill(const T* plane, const int64_t (&size)[3], int64_t first_row, int64_t first_column,
             int64_t columns) const {
-    kernels->pad({plane, size[1], size[2], first_row, first_column, rows, columns, step, data,
+    kernels->pad({plane, size[1], size[2], first_row, first_column, rows, columns, step, 0, data,
                   row_size, 0});
   }
 

@@ -124,6 +124,10 @@ int64_t depth_limit(int64_t tile_width) {
   return fits < 128 ? fits : 128;
 }
 
+// How many rows ahead a weight is brought near where every row (an output channel of a data
+// gradient) lies in another page: no hardware looks ahead there.
+constexpr int64_t pages_ahead = 8;
+
 // Offsets 0, step, 2 step, ...
 inline std::vector<ptrdiff_t> offsets(int64_t count, int64_t step) {
   std::vector<ptrdiff_t> list(static_cast<std::size_t>(count));

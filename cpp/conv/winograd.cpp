@@ -1,13 +1,13 @@
-// Winograd convolution of 3x3 filters at stride 1: forward, and the data gradient with the filter
-// turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed over channels as
-// N^2 independent matrix products on the usual register tile.
+// Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient
+// with the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed
+// over channels as N^2 independent matrix products on the usual register tile.
 //
 //   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
 //
 // A task owns some columns (tiles, in panels of a tile's width) and some rows of one image and group.
 // It transforms its tiles for all channels, multiplies a block of rows for all points, and transforms
 // the block back: what it works on stays in the second-level cache. Filters are transformed once per
-// call, or once per PackedWeight.
+// call, or once per PackedWeight. Small maps have it the other way round: see shares_tiles.
 //
 // Sums of pixels that the definition keeps apart meet in a tile: an infinity or NaN would spread to
 // its neighbours, and a sum may overflow where no result does. An image with such a result is
@@ -24,45 +24,86 @@ namespace {
 template <class T>
 class WinogradTask {
  public:
-  WinogradTask(const ConvPlan& plan, const ConvArgs& args, const T* filters, int64_t task)
+  // Which tiles and filters: the same of a group and image.
+  struct Place {
+    int64_t image, group, band, block, row, rows;
+  };
+
+  WinogradTask(const ConvPlan& plan, const ConvArgs& args, const Place& place)
       : plan_(plan), v_(plan), g_(plan), k_(kernels_of<T>(*plan.isa)), w_(winograd_kernels<T>(plan)),
-        args_(args), phase_(plan.phases[0]) {
-    const int64_t blocks = phase_.column_blocks, block = task % blocks;
-    task /= blocks;
-    column_ = task % g_.bands * g_.band;
-    across_ = std::min(g_.band, g_.across - column_);
-    task /= g_.bands;
-    const int64_t vectors = ceil_div(g_.down * across_, g_.lanes);
-    first_ = share(vectors, block, blocks) * g_.lanes;
-    vectors_ = share(vectors, block + 1, blocks) - share(vectors, block, blocks);
+        args_(args), phase_(plan.phases[0]), at_(place) {
+    column_ = g_.edge(at_.band);
+    across_ = g_.edge(at_.band + 1) - column_;
+    const int64_t blocks = phase_.column_blocks;
+    const int64_t vectors = ceil_div(g_.lines * across_, g_.lanes);
+    first_ = share(vectors, at_.block, blocks) * g_.lanes;
+    vectors_ = share(vectors, at_.block + 1, blocks) - share(vectors, at_.block, blocks);
     panels_ = ceil_div(vectors_, k_.tile_vectors);
-    row_ = task % plan.row_blocks * phase_.grid[0];
-    rows_ = std::min(phase_.grid[0], v_.rows - row_);
-    task /= plan.row_blocks;
-    group_ = task % plan.problem.groups;
-    image_ = task / plan.problem.groups;
-    filters_ = filters + group_ * g_.filter_panels * g_.points * g_.filter_point;
   }
 
-  int64_t image() const { return image_; }
-
-  // False if a result is not finite.
-  bool run() const {
+  // Filters of all groups; false if a result is not finite.
+  bool run(const T* filters) const {
     Arena arena(task_scratch(plan_.task_bytes));
     const WinogradMemory<T> memory(plan_, arena);
-    transform_tiles(memory);
+    transform_tiles(memory, memory.tiles, 0, v_.channels);
     bool finite = true;
-    for (int64_t i = 0; i < rows_; i += plan_.row_block) {
-      const int64_t rows = std::min(plan_.row_block, rows_ - i);
-      multiply(memory, row_ + i, rows);
-      finite &= transform_back(memory, row_ + i, rows);
+    for (int64_t i = 0; i < at_.rows; i += plan_.row_block) {
+      const int64_t rows = std::min(plan_.row_block, at_.rows - i);
+      multiply(memory, memory.tiles, packed(filters), at_.row + i, rows, 0, v_.channels);
+      finite &= transform_back(memory, at_.row + i, rows);
     }
     return finite;
+  }
+
+  // Some channels of the tiles of a plan that shares them.
+  void share_tiles(T* tiles, int64_t from, int64_t to) const {
+    Arena arena(task_scratch(plan_.task_bytes));
+    transform_tiles(WinogradMemory<T>(plan_, arena), tiles, from, to);
+  }
+
+  // What they give with this task's filters, which are the transformed `filters`, or raw.
+  bool run_shared(const WinogradMemory<T>& memory, const T* tiles, const T* filters) const {
+    if (filters) {
+      multiply(memory, tiles, packed(filters), at_.row, at_.rows, 0, v_.channels);
+      return transform_back(memory, at_.row, at_.rows);
+    }
+    int64_t from = 0;
+    do {
+      const int64_t to = std::min(from + plan_.depth_block, v_.channels);
+      transform_filters(memory, from, to);
+      multiply(memory, tiles, {memory.filters, memory.filters_point, at_.row, from}, at_.row,
+               at_.rows, from, to);
+      from = to;
+    } while (from < v_.channels);
+    return transform_back(memory, at_.row, at_.rows);
   }
 
  private:
   // Where part i begins when `count` things are shared as evenly as they come.
   static int64_t share(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
+
+  // Transformed filters from `row` and `channel` on, in panels as transform_panel leaves them.
+  struct Filters {
+    const T* first;
+    int64_t point, row, channel;
+  };
+  Filters packed(const T* filters) const {
+    const T* first = filters + at_.group * g_.filter_panels * g_.points * g_.filter_point;
+    return {first, g_.filter_point, 0, 0};
+  }
+  const T* find(const Filters& f, int64_t row, int64_t point) const {
+    const int64_t panel = (row - f.row) / g_.filters * g_.points + point;
+    return f.first + panel * f.point + (row - f.row) % g_.filters;
+  }
+
+  // This task's raw filters, channels from .. to - 1.
+  void transform_filters(const WinogradMemory<T>& memory, int64_t from, int64_t to) const {
+    const int64_t panel = g_.points * memory.filters_point;
+    for (int64_t i = 0; i < at_.rows; i += g_.filters)
+      transform_panel(plan_, static_cast<const T*>(args_.other), at_.group,
+                      (at_.row + i) / g_.filters, from, to, memory.filters + i / g_.filters * panel,
+                      memory.filters_point, memory.taps);
+  }
 
   struct Panel {
     int64_t index, first, tiles;  // the first tile in the band
@@ -70,19 +111,19 @@ class WinogradTask {
   Panel panel(int64_t i) const {
     const int64_t from = first_ + share(vectors_, i, panels_) * g_.lanes;
     const int64_t to = first_ + share(vectors_, i + 1, panels_) * g_.lanes;
-    return {i, from, std::min(to, g_.down * across_) - from};
+    return {i, from, std::min(to, g_.lines * across_) - from};
   }
 
-  // Calls body(panel, first, count, row, column) for every run of tiles in one panel and one row of
-  // tiles: `first` counts in the panel, row and column in the band.
+  // Calls body(panel, first, count, line, column) for every run of tiles in one panel and one line:
+  // `first` counts in the panel, line and column in the band.
   template <class Body>
   void for_runs(const Body& body) const {
     for (int64_t j = 0; j < panels_; ++j) {
       const Panel p = panel(j);
-      int64_t row = p.first / across_, column = p.first % across_;
-      for (int64_t i = 0; i < p.tiles; ++row, column = 0) {
+      int64_t line = p.first / across_, column = p.first % across_;
+      for (int64_t i = 0; i < p.tiles; ++line, column = 0) {
         const int64_t n = std::min(p.tiles - i, across_ - column);
-        body(p, i, n, row, column);
+        body(p, i, n, line, column);
         i += n;
       }
     }
@@ -93,96 +134,120 @@ class WinogradTask {
     return (p.index * rows + r) * g_.width;
   }
 
-  void transform_tiles(const WinogradMemory<T>& memory) const {
+  // Where a row of tiles begins in a strip that begins with row `top`. Neighbours share two rows of
+  // the image, but not with the next residue.
+  int64_t strip_line(int64_t row, int64_t top) const {
+    return (row - top) * g_.m + (row / g_.down - top / g_.down) * 2;
+  }
+
+  // The source of rows top .. bottom of tiles with its border; every residue by itself.
+  void fill_strip(const WinogradMemory<T>& memory, PadArgs<T> a, int64_t top,
+                  int64_t bottom) const {
+    for (int64_t row = top; row <= bottom;) {
+      const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
+      a.first_row = residue + row % g_.down * g_.m * v_.dilation[1] - v_.pad[1];
+      a.rows = (end - row) * g_.m + 2;
+      a.out = memory.strip + strip_line(row, top) * a.step * memory.strip_row;
+      k_.pad(a);
+      row = end;
+    }
+  }
+
+  // Channels from .. to - 1.
+  void transform_tiles(const WinogradMemory<T>& memory, T* tiles, int64_t from, int64_t to) const {
     if (!panels_) return;
     const Panel end = panel(panels_ - 1);
-    const int64_t top = first_ / across_, bottom = (end.first + end.tiles - 1) / across_;
+    const int64_t wide = v_.dilation[2], row_tiles = across_ * wide;
+    const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) +
-              (image_ * plan_.problem.groups + group_) * v_.channels * v_.source_plane();
+              ((at_.image * plan_.problem.groups + at_.group) * v_.channels + from) *
+                  v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.first_row = top * g_.m - v_.pad[1];
-    a.first_column = column_ * g_.m - v_.pad[2];
-    a.rows = (bottom - top + 1) * g_.m + 2;
-    a.columns = (across_ + 1) * g_.m;
-    a.step = g_.m;
-    a.out = memory.strip;
+    a.step = g_.m * wide;
+    a.skip = v_.dilation[1] - 1;
+    a.first_column = column_ * a.step - v_.pad[2];
+    a.columns = (across_ + 1) * a.step;
     a.row_size = memory.strip_row;
     a.ahead = 4 * v_.source_plane();
     WinogradInputArgs<T> t{};
-    t.row = g_.m * memory.strip_row;
-    t.residue = memory.strip_row;
+    t.row = a.step * memory.strip_row;
+    t.residue = wide * memory.strip_row;
     t.next = 1;
     t.point = memory.tiles_point;
-    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
-      k_.pad(a);
-      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t row, int64_t column) {
-        t.strip = memory.strip + (row - top) * g_.m * t.row + column;
+    for (int64_t c = from; c < to; ++c, a.plane += v_.source_plane()) {
+      fill_strip(memory, a, top, bottom);
+      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
+        t.strip = memory.strip + strip_line(line / wide, top) * t.row +
+                  line % wide * memory.strip_row + column;
         t.lanes = n;
-        t.points = memory.tiles + place(p, c, v_.channels) + i;
+        t.points = tiles + place(p, c, v_.channels) + i;
         w_.input(t);
       });
     }
   }
 
-  void multiply(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
+  // Products of some rows, channels from .. to - 1, added to those of the channels before.
+  void multiply(const WinogradMemory<T>& memory, const T* all_tiles, const Filters& f, int64_t row,
+                int64_t rows, int64_t from, int64_t to) const {
     TileArgs<T> t{};
     t.a_rows = plan_.left.rows.data();
     t.c_row = g_.width;
-    const int64_t channels = std::max<int64_t>(1, v_.channels);
-    const int64_t limit = ceil_div(channels, ceil_div(channels, longest_chain(plan_, channels)));
+    t.ahead_step = g_.filters;
+    const int64_t limit = chain_length(plan_, v_.channels);
     for (int64_t point = 0; point < g_.points; ++point) {
-      const T* tiles = memory.tiles + point * memory.tiles_point;
+      const T* tiles = all_tiles + point * memory.tiles_point;
       T* products = memory.products + point * memory.products_point;
       for (int64_t j = 0; j < panels_; ++j) {
         const Panel p = panel(j);
         t.columns = static_cast<int>(p.tiles);
         const auto vectors = static_cast<std::size_t>(ceil_div(p.tiles, g_.lanes)) - 1;
         t.b = tiles + place(p, 0, v_.channels);
-        int64_t at = 0;
+        int64_t at = from;
         do {  // at least once: without channels the products are zero
-          t.depth = std::min(limit, v_.channels - at);
+          t.depth = std::min(limit, to - at);
           t.accumulate = at > 0;
-          t.a_cols = plan_.left.cols.data() + at;
+          t.a_cols = plan_.left.cols.data() + at - f.channel;
           t.b_rows = phase_.b_rows.data() + at;
           for (int64_t i = 0; i < rows; i += k_.tile_rows) {
-            t.a = filters(row + i, point);
+            t.a = find(f, row + i, point);
             t.c = products + place(p, i, plan_.row_block);
             const bool bring = j == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
             const bool more = i + k_.tile_rows < rows;
-            t.ahead = bring ? filters(more ? row + i + k_.tile_rows : row, more ? point : point + 1) + at * g_.filters : nullptr;
-            t.ahead_step = g_.filters;
+            const T* next = find(f, more ? row + i + k_.tile_rows : row, more ? point : point + 1);
+            t.ahead = bring ? next + (at - f.channel) * g_.filters : nullptr;
             k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
           }
           at += t.depth;
-        } while (at < v_.channels);
+        } while (at < to);
       }
     }
   }
 
-  const T* filters(int64_t row, int64_t point) const {
-    const int64_t panel = row / g_.filters * g_.points + point;
-    return filters_ + panel * g_.filter_point + row % g_.filters;
-  }
-
-  bool transform_back(const WinogradMemory<T>& memory, int64_t row, int64_t rows) const {
+  bool transform_back(const WinogradMemory<T>& memory, int64_t first, int64_t rows) const {
     const T* bias = static_cast<const T*>(args_.bias);
-    if (bias) bias += group_ * v_.rows + row;
+    if (bias) bias += at_.group * v_.rows + first;
     T* result = static_cast<T*>(args_.out) +
-                ((image_ * plan_.problem.groups + group_) * v_.rows + row) * v_.result_plane();
+                ((at_.image * plan_.problem.groups + at_.group) * v_.rows + first) *
+                    v_.result_plane();
     bool finite = true;
-    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t y, int64_t x) {
+    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
+      const int64_t high = v_.dilation[1], wide = v_.dilation[2], row = line / wide;
+      const int64_t y = row / g_.down + row % g_.down * g_.m * high;
+      const int64_t x = line % wide + (column_ + column) * g_.m * wide;
+      if (y >= v_.result[1] || x >= v_.result[2]) return;  // of a residue smaller than the largest
       WinogradOutputArgs<T> t{};
       t.point = memory.products_point;
       t.tiles = n;
-      t.out_row = v_.result[2];
-      t.rows = std::min(g_.m, v_.result[1] - y * g_.m);
-      t.columns = std::min(n * g_.m, v_.result[2] - (column_ + x) * g_.m);
+      t.out_row = high * v_.result[2];
+      t.out_step = wide;
+      t.rows = std::min(g_.m, ceil_div(v_.result[1] - y, high));
+      t.columns = std::min(n * g_.m, ceil_div(v_.result[2] - x, wide));
       t.relu = args_.relu;
       for (int64_t r = 0; r < rows; ++r) {
         t.points = memory.products + place(p, r, plan_.row_block) + i;
-        t.out = result + r * v_.result_plane() + y * g_.m * v_.result[2] + (column_ + x) * g_.m;
+        t.out = result + r * v_.result_plane() + y * v_.result[2] + x;
         t.bias = bias ? bias[r] : T(0);
         finite &= w_.output(t);
       }
@@ -197,12 +262,16 @@ class WinogradTask {
   const WinogradKernels<T>& w_;
   const ConvArgs& args_;
   const ConvPhase& phase_;
-  const T* filters_;
-  int64_t column_ = 0, across_ = 0, first_ = 0, vectors_ = 0, panels_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
+  const Place at_;
+  int64_t column_ = 0, across_ = 0, first_ = 0, vectors_ = 0, panels_ = 0;
 };
 
+// Every task transforms its own tiles.
 template <class T>
-void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+void run_large_map(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
+  const WinogradGrid<T> g(plan);
+  const ConvPhase& phase = plan.phases[0];
+  const int64_t rows = WinogradView(plan).rows;
   const T* filters;
   if (args.packed) {
     filters = static_cast<const T*>(args.packed->pack_for(plan));
@@ -211,9 +280,59 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
     pack_winograd(plan, args.other, shared);
     filters = static_cast<const T*>(shared);
   }
-  run_or_fall_back(plan, args, conv_work(plan.problem) / 4, [&](int64_t task) {
-    return WinogradTask<T>(plan, args, filters, task);
+  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
+    typename WinogradTask<T>::Place at{};
+    at.block = task % phase.column_blocks;
+    task /= phase.column_blocks;
+    at.band = task % g.bands;
+    task /= g.bands;
+    at.row = task % plan.row_blocks * phase.grid[0];
+    at.rows = std::min(phase.grid[0], rows - at.row);
+    task /= plan.row_blocks;
+    at.group = task % plan.problem.groups;
+    at.image = task / plan.problem.groups;
+    const WinogradTask<T> one(plan, args, at);
+    if (!one.run(filters)) again[static_cast<std::size_t>(at.image)] = true;
   });
+}
+
+// Tiles first, then filters: see shares_tiles.
+template <class T>
+void run_small_map(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
+  const WinogradGrid<T> g(plan);
+  const WinogradView v(plan);
+  const int64_t images = plan.problem.n * plan.problem.groups, groups = plan.problem.groups;
+  const int64_t part = shared_tiles(plan, g), chunks = ceil_div(v.channels, filter_channels);
+  T* tiles = static_cast<T*>(call_scratch(plan.shared_bytes));
+  parallel_for(images * chunks, 2.0 * static_cast<double>(plan.shared_bytes), [&](int64_t task) {
+    const int64_t image = task / chunks, from = task % chunks * filter_channels;
+    WinogradTask<T>(plan, args, {image / groups, image % groups, 0, 0, 0, 0})
+        .share_tiles(tiles + image * part, from, std::min(from + filter_channels, v.channels));
+  });
+  const T* filters = nullptr;
+  if (args.packed) filters = static_cast<const T*>(args.packed->pack_for(plan));
+  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
+    const int64_t group = task / plan.row_blocks, row = task % plan.row_blocks * plan.row_block;
+    Arena arena(task_scratch(plan.task_bytes));
+    const WinogradMemory<T> memory(plan, arena);
+    for (int64_t n = 0; n < plan.problem.n; ++n) {
+      const WinogradTask<T> one(plan, args,
+                                {n, group, 0, 0, row, std::min(plan.row_block, v.rows - row)});
+      if (!one.run_shared(memory, tiles + (n * groups + group) * part, filters))
+        again[static_cast<std::size_t>(n)] = true;
+    }
+  });
+}
+
+template <class T>
+void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  ForbiddenImages again(static_cast<std::size_t>(plan.problem.n));
+  if (shares_tiles(plan)) {
+    run_small_map<T>(plan, args, again);
+  } else {
+    run_large_map<T>(plan, args, again);
+  }
+  run_forbidden(plan, args, again);
 }
 
 void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
@@ -224,17 +343,17 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
   }
 }
 
-// Where transforming the filters in every call, and tiles that fill no vector, do not eat the gain:
-// measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
-bool prefers(const ConvPlan& plan, int64_t least) {
+// Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
+// the 3x3 layers of benchmarks/ and on 10x10 to 28x28 maps of 64 to 512 channels, Zen 5, November
+// 2026.
+bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const WinogradView v(plan);
-  return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least;
+  return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least &&
+         tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) {
-  return prefers(plan, plan.packed || plan.direction == Direction::forward ? 196 : 784);
-}
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, plan.packed ? 784 : 2500); }
+bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 100); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, 400); }
 
 }  // namespace
 

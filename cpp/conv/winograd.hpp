@@ -11,7 +11,7 @@ struct WinogradView {
   bool forward;
   int64_t rows, channels;  // per group: of the result, of the source
   const int64_t *source, *result;
-  int64_t pad[3];
+  int64_t pad[3], dilation[3];
   explicit WinogradView(const ConvPlan& plan) {
     const ConvProblem& p = plan.problem;
     forward = plan.direction == Direction::forward;
@@ -19,7 +19,10 @@ struct WinogradView {
     channels = (forward ? p.c : p.k) / p.groups;
     source = forward ? p.input : p.output;
     result = forward ? p.output : p.input;
-    for (int i = 0; i < 3; ++i) pad[i] = forward ? p.pad_lo[i] : 2 - p.pad_lo[i];
+    for (int i = 0; i < 3; ++i) {
+      dilation[i] = p.dilation[i];
+      pad[i] = forward ? p.pad_lo[i] : extent(p, i) - 1 - p.pad_lo[i];
+    }
   }
   int64_t source_plane() const { return source[1] * source[2]; }
   int64_t result_plane() const { return result[1] * result[2]; }
@@ -47,10 +50,15 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
 
 // The tiles of an image, in bands of columns so that the tiles of a task share rows of the image; how
 // many a panel of tiles and a panel of filters hold.
+//
+// Dilation makes an image so many interleaved images (residues of rows and columns), each convolved
+// without it. All have the tiles of the largest. Tiles are counted along lines: those of a residue
+// of columns; then the residues of columns; then the rows of tiles; then the residues of rows.
 template <class T>
 struct WinogradGrid {
-  int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles
-  int64_t bands, band;              // band: the most tiles in a row of one
+  int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles: of a residue
+  int64_t rows, lines;              // of tiles: of all residues of rows; and of columns
+  int64_t bands, band, narrowest;   // the most and the fewest tiles in a row of one
   int64_t lanes, width, filters, filter_panels;
   int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
   explicit WinogradGrid(const ConvPlan& plan) {
@@ -58,39 +66,97 @@ struct WinogradGrid {
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
     m = winograd_kernels<T>(plan).tile;
     points = (m + 2) * (m + 2);
-    across = ceil_div(v.result[2], m);
-    down = ceil_div(v.result[1], m);
+    across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m);
+    down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m);
+    rows = down * v.dilation[1];
+    lines = rows * v.dilation[2];
     lanes = k.lanes;
     bands = ceil_div(across, 64);
-    band = bands > 1 ? ceil_div(ceil_div(across, bands), lanes) * lanes : across;
+    band = 0;
+    narrowest = across;
+    for (int64_t i = 0; i < bands; ++i) {
+      band = std::max(band, edge(i + 1) - edge(i));
+      narrowest = std::min(narrowest, edge(i + 1) - edge(i));
+    }
     width = lanes * k.tile_vectors;
     filters = common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;
   }
-};
-
-template <class T>
-struct WinogradMemory {
-  T *strip, *tiles, *products;
-  int64_t strip_row;  // of one residue, with a vector of slack
-  // From one point to the next: a line more than it holds, because a tile is written to all points
-  // in turn, and a multiple of 4 KB would put them all into one set of the first-level cache.
-  int64_t tiles_point, products_point;
-  WinogradMemory(const ConvPlan& plan, Arena& arena) {
-    const WinogradGrid<T> g(plan);
-    strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
-    const int64_t lines = std::min(g.down, (plan.column_block - 1) / g.band + 2);
-    strip = arena.take<T>((lines * g.m + 2) * g.m * strip_row);
-    tiles_point = WinogradView(plan).channels * plan.column_block + g.lanes;
-    products_point = plan.row_block * plan.column_block + g.lanes;
-    tiles = arena.take<T>(g.points * tiles_point);
-    products = arena.take<T>(g.points * products_point);
+  // Where band i begins: whole vectors, as even as they come.
+  int64_t edge(int64_t i) const {
+    return std::min(across, ceil_div(across, lanes) * i / bands * lanes);
   }
 };
 
+// Filters are read in blocks of so many channels: in a data gradient the filters of one channel lie
+// far apart, but next to those of the next panel.
+constexpr int64_t filter_channels = 16;
+
+template <class T>
+int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
+  return 9 * g.filters * filter_channels;
+}
+
+// On small maps the filters are the larger operand: then tiles are transformed into memory that all
+// tasks share, and a task owns some filters and all tiles of all images. Raw filters are
+// transformed there, plan.depth_block channels at a time, just before use.
+inline bool shares_tiles(const ConvPlan& plan) { return plan.depth_block > 0; }
+
+template <class T>
+struct WinogradMemory {
+  T *strip, *tiles, *products, *filters, *taps;
+  int64_t strip_row;  // of one residue, with a vector of slack
+  // From one point to the next: a line more than it holds, because a tile is written to all points
+  // in turn, and a multiple of 4 KB would put them all into one set of the first-level cache.
+  int64_t tiles_point, products_point, filters_point;
+  WinogradMemory(const ConvPlan& plan, Arena& arena) {
+    const WinogradGrid<T> g(plan);
+    strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
+    const WinogradView v(plan);
+    const int64_t row = g.narrowest * v.dilation[2];  // tiles
+    const int64_t rows = std::min(g.rows, (plan.column_block - 1) / row + 2);
+    const int64_t residues = ceil_div(rows - 1, g.down) + 1;
+    strip = arena.take<T>((rows * g.m + residues * 2) * g.m * v.dilation[2] * strip_row);
+    tiles_point = v.channels * plan.column_block + g.lanes;
+    products_point = plan.row_block * plan.column_block + g.lanes;
+    tiles = shares_tiles(plan) ? nullptr : arena.take<T>(g.points * tiles_point);
+    products = arena.take<T>(g.points * products_point);
+    filters_point = plan.depth_block * g.filters + g.lanes;
+    const int64_t panels = shares_tiles(plan) ? plan.row_block / g.filters : 0;
+    filters = arena.take<T>(panels * g.points * filters_point);
+    taps = arena.take<T>(panels ? filter_taps(g) : 0);
+  }
+};
+
+// Whether tiles lie over the result well enough to gain: not over half as many pixels as it has.
+inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t m) {
+  int64_t covered = 1;
+  for (int i = 1; i < 3; ++i)
+    covered *= ceil_div(ceil_div(result[i], p.dilation[i]), m) * m * p.dilation[i];
+  return 2 * covered <= 3 * pixels(result);
+}
+
+template <class T>
+int64_t shared_tiles(const ConvPlan& plan, const WinogradGrid<T>& g) {  // elements of one group
+  return g.points * (WinogradView(plan).channels * plan.column_block + g.lanes);
+}
+
+// Channels of one chain, all about as long.
+inline int64_t chain_length(const ConvPlan& plan, int64_t channels) {
+  channels = std::max<int64_t>(1, channels);
+  return ceil_div(channels, ceil_div(channels, longest_chain(plan, channels)));
+}
+
 const char* winograd_refuses(const ConvPlan& plan);
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
-void pack_winograd(const ConvPlan& plan, const void* weight, void* out);  // winograd_filters.cpp
+// winograd_filters.cpp
+void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
+
+// A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel]
+// with points `point` elements apart; zeros where the panel is not full. `taps` is scratch.
+template <class T>
+void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
+                     int64_t from, int64_t to, T* points, int64_t point, T* taps);
 
 }  // namespace pyconv

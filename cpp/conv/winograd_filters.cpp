@@ -5,45 +5,55 @@
 namespace pyconv {
 namespace {
 
-// Filters are read in blocks of so many channels: in a data gradient the filters of one channel lie
-// far apart, but next to those of the next panel.
-constexpr int64_t filter_channels = 16;
-
-// [group][panel of filters][point][channel][filter of the panel], the last panel filled with zeros.
+// [group][panel of filters][point][channel][filter of the panel].
 template <class T>
 void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
   const WinogradView v(plan);
   const WinogradGrid<T> g(plan);
-  const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const auto bytes = static_cast<std::size_t>(9 * g.filters * filter_channels) * sizeof(T);
   const int64_t chunks = ceil_div(v.channels, filter_channels);
+  const std::size_t bytes = static_cast<std::size_t>(filter_taps(g)) * sizeof(T);
   parallel_for(plan.problem.groups * chunks * g.filter_panels,
                2.0 * static_cast<double>(plan.packed_elements), [&](int64_t task) {
-    const int64_t panel = task % g.filter_panels, row = panel * g.filters;
+    const int64_t panel = task % g.filter_panels, group = task / g.filter_panels / chunks;
     const int64_t from = task / g.filter_panels % chunks * filter_channels;
-    const int64_t to = std::min(v.channels, from + filter_channels);
-    const int64_t group = task / g.filter_panels / chunks;
-    const int64_t count = std::min(g.filters, v.rows - row);
-    T* taps = static_cast<T*>(task_scratch(bytes));  // [channel][tap][filter]
-    const T* in = weight + group * v.rows * v.channels * 9;
-    if (v.forward)
-      k.transpose(in + (row * v.channels + from) * 9, v.channels * 9, count, (to - from) * 9, taps,
-                  g.filters, g.filters);
+    T* taps = static_cast<T*>(task_scratch(bytes));
     T* points = out + (group * g.filter_panels + panel) * g.points * g.filter_point;
-    for (int64_t c = from; c < to; ++c) {
-      T* tap = taps + (c - from) * 9 * g.filters;
-      if (!v.forward)
-        k.transpose(in + (c * v.rows + row) * 9, 9, count, 9, tap, g.filters, g.filters);
-      for (int64_t i = 0; i < g.filters; i += g.lanes) {
-        const T* first = v.forward ? tap + i : tap + 8 * g.filters + i;
-        winograd_kernels<T>(plan).filter(first, v.forward ? g.filters : -g.filters, g.lanes,
-                                points + c * g.filters + i, g.filter_point);
-      }
-    }
+    transform_panel(plan, weight, group, panel, from, std::min(v.channels, from + filter_channels),
+                    points + from * g.filters, g.filter_point, taps);
   });
 }
 
 }  // namespace
+
+template <class T>
+void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
+                     int64_t from, int64_t to, T* points, int64_t point, T* taps) {
+  const WinogradView v(plan);
+  const WinogradGrid<T> g(plan);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const WinogradKernels<T>& w = winograd_kernels<T>(plan);
+  const int64_t row = panel * g.filters, count = std::min(g.filters, v.rows - row);
+  const T* in = weight + group * v.rows * v.channels * 9;
+  for (int64_t c = from; c < to; ++c, points += g.filters) {
+    const int64_t i = (c - from) % filter_channels, n = std::min(filter_channels, to - c);
+    T* tap = taps + (v.forward ? i : 0) * 9 * g.filters;
+    if (!v.forward) {
+      if (c + pages_ahead < to)
+        k.bring_near(in + ((c + pages_ahead) * v.rows + row) * 9, count * 9);
+      k.transpose(in + (c * v.rows + row) * 9, 9, count, 9, tap, g.filters, g.filters);
+    } else if (i == 0) {
+      k.transpose(in + (row * v.channels + c) * 9, v.channels * 9, count, n * 9, taps, g.filters,
+                  g.filters);
+    }
+    for (int64_t j = 0; j < g.filters; j += g.lanes)
+      w.filter(v.forward ? tap + j : tap + 8 * g.filters + j, v.forward ? g.filters : -g.filters,
+               g.lanes, points + j, point);
+  }
+}
+template void transform_panel(const ConvPlan&, const float*, int64_t, int64_t, int64_t, int64_t,
+                              float*, int64_t, float*);
+template void transform_panel(const ConvPlan&, const double*, int64_t, int64_t, int64_t, int64_t,
+                              double*, int64_t, double*);
 
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out) {
   if (plan.type == ElementType::f32) {

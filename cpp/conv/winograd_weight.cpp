@@ -17,14 +17,22 @@
 namespace pyconv {
 namespace {
 
+// Residues of a dilated image as in WinogradGrid, but those of columns change fastest: a strip of
+// pixels holds neighbouring tiles of all.
 struct Geometry {
-  int64_t filters, channels, across, down, tiles;  // per group; of all images
+  int64_t filters, channels;       // per group
+  int64_t high, wide;              // dilation
+  int64_t down;                    // rows of tiles of a residue
+  int64_t row, image, tiles;       // tiles in a row, in an image, in all images
   Geometry(const ConvProblem& p, int64_t m) {
     filters = p.k / p.groups;
     channels = p.c / p.groups;
-    across = ceil_div(p.output[2], m);
-    down = ceil_div(p.output[1], m);
-    tiles = p.n * across * down;
+    high = p.dilation[1];
+    wide = p.dilation[2];
+    down = ceil_div(ceil_div(p.output[1], high), m);
+    row = ceil_div(ceil_div(p.output[2], wide), m) * wide;
+    image = high * down * row;
+    tiles = p.n * image;
   }
 };
 
@@ -40,8 +48,10 @@ int64_t points_of(const ConvPlan& plan) {
   return side * side;
 }
 
-// Pixels of a row that are transposed at a time: a strip of them stays in the first cache.
-constexpr int64_t strip_pixels = 32;
+// Columns of tiles that are transposed at a time: a strip of 32 pixels stays in the first cache.
+int64_t strip_columns(int64_t m, int64_t dilation) {
+  return std::max<int64_t>(1, 32 / (m * dilation));
+}
 
 template <class T>
 struct TaskMemory {
@@ -50,7 +60,9 @@ struct TaskMemory {
   TaskMemory(const ConvPlan& plan, Arena& arena) {
     const int64_t m = winograd_kernels<T>(plan).tile, points = points_of<T>(plan);
     const int64_t wide = std::max(plan.column_block, plan.row_block);
-    strip = arena.take<T>((m + 2) * (strip_pixels + 2) * wide);
+    const int64_t dilation = plan.problem.dilation[2];
+    const int64_t pixels = (strip_columns(m, dilation) * m + 2) * dilation;
+    strip = arena.take<T>((m + 2) * pixels * wide);
     const int64_t lanes = kernels_of<T>(*plan.isa).lanes;
     tiles_point = plan.depth_block * plan.column_block + lanes;
     grads_point = plan.depth_block * plan.row_block + lanes;
@@ -188,40 +200,71 @@ class WeightTask {
     std::fill_n(out + to * wide, (pixels - to) * wide, T(0));
   }
 
+  // Some tiles of one row, and the columns of tiles (of all residues) under them.
+  struct Run {
+    int64_t image, y, x;      // the first output of the first column
+    int64_t columns;
+    int64_t residue, count;   // of the first tile; tiles
+    int64_t at;               // the first in the panel
+  };
+
   // Tiles first .. first + count - 1 of all images, and their gradients.
   void transform(int64_t first, int64_t count) const {
-    const int64_t image_tiles = g_.across * g_.down;
     for (int64_t i = 0; i < count;) {
-      const int64_t image = (first + i) / image_tiles, tile = (first + i) % image_tiles;
-      const int64_t row = tile / g_.across, column = tile % g_.across;
-      const int64_t n = std::min({count - i, g_.across - column, strip_pixels / m_});
-      transform_inputs(image, row * m_, column * m_, n, i);
-      transform_grads(image, row * m_, column * m_, n, i);
+      const int64_t tile = (first + i) % g_.image, row = tile / g_.row, in_row = tile % g_.row;
+      const int64_t column = in_row / g_.wide, end = column + strip_columns(m_, g_.wide);
+      const int64_t n = std::min({count - i, g_.row - in_row, end * g_.wide - in_row});
+      const Run run{(first + i) / g_.image, row / g_.down + row % g_.down * m_ * g_.high,
+                    column * m_ * g_.wide, (in_row + n - 1) / g_.wide - column + 1,
+                    in_row % g_.wide, n, i};
+      transform_inputs(run);
+      transform_grads(run);
       i += n;
     }
   }
 
-  void transform_inputs(int64_t image, int64_t y, int64_t x, int64_t n, int64_t at) const {
-    const int64_t wide = plan_.column_block, pixels = n * m_ + 2;
-    const T* planes = static_cast<const T*>(args_.source) +
-                      ((image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
-    for (int64_t r = 0; r < m_ + 2; ++r)
-      lay_row(planes, p_.input, y + r - p_.pad_lo[1], x - p_.pad_lo[2], pixels, channels_, wide,
-              memory_.strip + r * pixels * wide);
-    WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, channels_,
-                           memory_.tiles + at * wide, memory_.tiles_point};
-    for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.input(t);
+  // Calls body(first element in the strip, tile of the panel) for the tiles of a run.
+  template <class Body>
+  void for_tiles(const Run& run, int64_t planes, const Body& body) const {
+    for (int64_t i = 0; i < run.count; ++i) {
+      const int64_t residue = run.residue + i;
+      const int64_t pixel = residue / g_.wide * m_ * g_.wide + residue % g_.wide;
+      body(memory_.strip + pixel * planes, run.at + i);
+    }
   }
 
-  void transform_grads(int64_t image, int64_t y, int64_t x, int64_t n, int64_t at) const {
-    const int64_t wide = plan_.row_block, pixels = n * m_;
-    const T* planes = static_cast<const T*>(args_.other) +
-                      ((image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
+  void transform_inputs(const Run& run) const {
+    const int64_t planes = plan_.column_block, pixels = (run.columns * m_ + 2) * g_.wide;
+    const T* image = static_cast<const T*>(args_.source) +
+        ((run.image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
+    for (int64_t r = 0; r < m_ + 2; ++r)
+      lay_row(image, p_.input, run.y + r * g_.high - p_.pad_lo[1], run.x - p_.pad_lo[2], pixels,
+              channels_, planes, memory_.strip + r * pixels * planes);
+    const int64_t step = g_.wide * planes;
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, channels_, nullptr,
+                           memory_.tiles_point};
+    for_tiles(run, planes, [&](const T* strip, int64_t tile) {
+      t.strip = strip;
+      t.points = memory_.tiles + tile * planes;
+      w_.input(t);
+    });
+  }
+
+  void transform_grads(const Run& run) const {
+    const int64_t planes = plan_.row_block, pixels = run.columns * m_ * g_.wide;
+    const T* image = static_cast<const T*>(args_.other) +
+        ((run.image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
     for (int64_t r = 0; r < m_; ++r)
-      lay_row(planes, p_.output, y + r, x, pixels, filters_, wide, memory_.strip + r * pixels * wide);
-    WinogradInputArgs<T> t{memory_.strip, pixels * wide, wide, m_ * wide, filters_,
-                           memory_.grads + at * wide, memory_.grads_point};
-    for (int64_t i = 0; i < n; ++i, t.strip += m_ * wide, t.points += wide) w_.gradient(t);
+      lay_row(image, p_.output, run.y + r * g_.high, run.x, pixels, filters_, planes,
+              memory_.strip + r * pixels * planes);
+    const int64_t step = g_.wide * planes;
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, filters_, nullptr,
+                           memory_.grads_point};
+    for_tiles(run, planes, [&](const T* strip, int64_t tile) {
+      t.strip = strip;
+      t.points = memory_.grads + tile * planes;
+      w_.gradient(t);
+    });
   }
 
   const ConvPlan& plan_;
@@ -268,13 +311,14 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 // Measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
-bool prefers(const ConvPlan& plan, int64_t least) {
+bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const ConvProblem& p = plan.problem;
-  return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.output[1] * p.output[2] >= least;
+  return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.output[1] * p.output[2] >= least &&
+         tiles_fit(p, p.output, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 196); }
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 784); }
+bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 196); }
+bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, 784); }
 
 }  // namespace
 

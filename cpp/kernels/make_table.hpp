@@ -76,6 +76,7 @@ constexpr Kernels<T> make_kernels() {
   fill_tiles<T, tile_rows>(k);
   k.gather = &gather<T>;
   k.transpose = &transpose_matrix<T>;
+  k.bring_near = &bring_near<T>;
   k.pad = &pad_strip<T>;
   k.merge_rows = &merge_rows<T>;
   k.spread = &spread<T>;

@@ -25,25 +25,42 @@ void pad_row(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, ptrdi
   }
 }
 
-template <class T>
-void pad_row_by_two(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
-                     ptrdiff_t ahead) {
-  constexpr int lanes = Vec<T>::lanes;
-  for (int64_t x = 0; x < columns; x += 2 * lanes) {
-    Vec<T> a, b;
-    prefetch(in + x + ahead);
-    prefetch(in + x + lanes + ahead);
-    if (x >= lo && x + 2 * lanes <= hi) {
-      a = Vec<T>::load(in + x);
-      b = Vec<T>::load(in + x + lanes);
-    } else {
-      const int64_t l = lo - x, h = hi - x;
-      a = Vec<T>::load_range(in + x, clamp_lanes(l, lanes), clamp_lanes(h, lanes));
-      b = Vec<T>::load_range(in + x + lanes, clamp_lanes(l - lanes, lanes),
-                             clamp_lanes(h - lanes, lanes));
+// Residues of S vectors' lanes modulo S: of residue r to out[r * step]. Even and odd lanes first,
+// then each half likewise.
+template <int S, class T>
+inline void split_lanes(const Vec<T> (&v)[S], Vec<T>* out, int step) {
+  if constexpr (S == 1) {
+    *out = v[0];
+  } else {
+    Vec<T> even[S / 2], odd[S / 2];
+#pragma GCC unroll 4
+    for (int i = 0; i < S / 2; ++i) {
+      even[i] = even_lanes(v[2 * i], v[2 * i + 1]);
+      odd[i] = odd_lanes(v[2 * i], v[2 * i + 1]);
     }
-    even_lanes(a, b).store(out + x / 2);
-    odd_lanes(a, b).store(out + size + x / 2);
+    split_lanes(even, out, 2 * step);
+    split_lanes(odd, out + step, 2 * step);
+  }
+}
+
+template <class T, int S>
+void pad_row_by(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
+                ptrdiff_t ahead) {
+  constexpr int lanes = Vec<T>::lanes;
+  for (int64_t x = 0; x < columns; x += S * lanes) {
+    Vec<T> v[S], residue[S];
+#pragma GCC unroll 8
+    for (int i = 0; i < S; ++i) {
+      const int64_t at = x + i * lanes;
+      prefetch(in + at + ahead);
+      v[i] = at >= lo && at + lanes <= hi
+                 ? Vec<T>::load(in + at)
+                 : Vec<T>::load_range(in + at, clamp_lanes(lo - at, lanes),
+                                      clamp_lanes(hi - at, lanes));
+    }
+    split_lanes(v, residue, 1);
+#pragma GCC unroll 8
+    for (int i = 0; i < S; ++i) residue[i].store(out + i * size + x / S);
   }
 }
 
@@ -58,7 +75,7 @@ void pad_narrow(const PadArgs<T>& a, int64_t from, int64_t to) {
   }
   T* out = a.out;
   for (int64_t r = 0; r < a.rows; ++r, out += a.row_size) {
-    const int64_t y = a.first_row + r;
+    const int64_t y = a.first_row + r * (a.skip + 1);
     if (y < 0 || y >= a.height || from >= to) {
       for (int v = 0; v < V; ++v) Vec<T>::zero().store(out + v * lanes);
       continue;
@@ -66,28 +83,6 @@ void pad_narrow(const PadArgs<T>& a, int64_t from, int64_t to) {
     const T* in = a.plane + y * a.width + a.first_column;
     for (int v = 0; v < V; ++v)
       Vec<T>::load_range(in + v * lanes, lo[v], hi[v]).store(out + v * lanes);
-  }
-}
-
-template <class T>
-void pad_row_by_four(const T* in, int64_t lo, int64_t hi, int64_t columns, T* out, int64_t size,
-                     ptrdiff_t ahead) {
-  constexpr int lanes = Vec<T>::lanes;
-  for (int64_t x = 0; x < columns; x += 4 * lanes) {
-    Vec<T> v[4];
-    for (int i = 0; i < 4; ++i) {
-      const int64_t at = x + i * lanes;
-      prefetch(in + at + ahead);
-      v[i] = at >= lo && at + lanes <= hi
-                 ? Vec<T>::load(in + at)
-                 : Vec<T>::load_range(in + at, clamp_lanes(lo - at, lanes), clamp_lanes(hi - at, lanes));
-    }
-    const Vec<T> e = even_lanes(v[0], v[1]), f = even_lanes(v[2], v[3]);
-    const Vec<T> o = odd_lanes(v[0], v[1]), p = odd_lanes(v[2], v[3]);
-    even_lanes(e, f).store(out + x / 4);
-    even_lanes(o, p).store(out + size + x / 4);
-    odd_lanes(e, f).store(out + 2 * size + x / 4);
-    odd_lanes(o, p).store(out + 3 * size + x / 4);
   }
 }
 
@@ -107,19 +102,22 @@ void pad_strip(const PadArgs<T>& a) {
   }
   for (int64_t r = 0; r < a.rows; ++r) {
     T* out = a.out + r * a.row_size * a.step;
-    const int64_t y = a.first_row + r;
+    const int64_t y = a.first_row + r * (a.skip + 1);
     const bool inside = y >= 0 && y < a.height && lo < hi;
     const T* in = inside ? a.plane + y * a.width + a.first_column : a.plane;
     const int64_t from = inside ? lo : 0, to = inside ? hi : 0;
     if (a.step == 1) {
       pad_row(in, from, to, a.columns, out, a.ahead);
     } else if (a.step == 2) {
-      pad_row_by_two(in, from, to, a.columns, out, a.row_size, a.ahead);
+      pad_row_by<T, 2>(in, from, to, a.columns, out, a.row_size, a.ahead);
     } else if (a.step == 4) {
-      pad_row_by_four(in, from, to, a.columns, out, a.row_size, a.ahead);
+      pad_row_by<T, 4>(in, from, to, a.columns, out, a.row_size, a.ahead);
+    } else if (a.step == 8) {
+      pad_row_by<T, 8>(in, from, to, a.columns, out, a.row_size, a.ahead);
     } else {
-      for (int64_t x = 0; x < a.columns; ++x)
-        out[x % a.step * a.row_size + x / a.step] = x >= from && x < to ? in[x] : T(0);
+      for (int64_t residue = 0; residue < a.step; ++residue)
+        for (int64_t x = residue, i = 0; x < a.columns; x += a.step, ++i)
+          out[residue * a.row_size + i] = x >= from && x < to ? in[x] : T(0);
     }
   }
 }

@@ -74,13 +74,13 @@ struct GatherArgs {
 };
 
 // A strip of one plane with its zero border, split by column step:
-// out[(row * step + residue) * row_size + i] = padded[row][i * step + residue].
+// out[(row * step + residue) * row_size + i] = padded[row * (skip + 1)][i * step + residue].
 template <class T>
 struct PadArgs {
   const T* plane;
   int64_t height, width;            // of the plane
   int64_t first_row, first_column;  // of the strip in the plane, negative in the border
-  int64_t rows, columns, step;
+  int64_t rows, columns, step, skip;
   T* out;
   int64_t row_size;  // at least ceil(columns / step) + a vector: whole vectors are written
   ptrdiff_t ahead;   // elements from here to what is read soon: brought near; 0: nothing
@@ -228,7 +228,7 @@ struct WinogradOutputArgs {
   ptrdiff_t point;
   int64_t tiles;
   T* out;
-  ptrdiff_t out_row;
+  ptrdiff_t out_row, out_step;  // from one output to the next
   int64_t rows, columns;  // of the output, from the first tile on: rows <= M, columns <= M * tiles
   T bias;
   bool relu;
@@ -266,6 +266,7 @@ struct Kernels {
   // out[p * out_row + i] = in[i * in_row + p] for i < rows, p < depth; zero for rows <= i < width.
   void (*transpose)(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                     ptrdiff_t out_row, int64_t width);
+  void (*bring_near)(const T* from, int64_t count);  // into the first-level cache
   void (*pad)(const PadArgs<T>&);
   void (*merge_rows)(const T* even, const T* odd, int64_t pairs, T* out);
   void (*spread)(const T* in, int64_t step, int64_t count, T* out);

@@ -8,6 +8,13 @@
 namespace {
 
 template <class T>
+void bring_near(const T* from, int64_t count) {
+  constexpr int64_t line = 64 / sizeof(T);
+  for (int64_t i = 0; i < count; i += line) prefetch(from + i);
+  if (count) prefetch(from + count - 1);
+}
+
+template <class T>
 void transpose_matrix(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth, T* out,
                       ptrdiff_t out_row, int64_t width) {
   constexpr int lanes = Vec<T>::lanes;

@@ -168,24 +168,35 @@ void winograd_input(const WinogradInputArgs<T>& a) {
   if (i < a.lanes) input_vector<T, M, false>(a, i);
 }
 
+// Outputs 0 .. n - 1 of `vectors` vectors, `step` apart.
+template <class T, int vectors>
+void store_spread(const Vec<T> (&v)[vectors], T* out, ptrdiff_t step, int64_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  if (step == 1) {
+    for (int i = 0; i < vectors; ++i) store_first(v[i], out + i * lanes, n - i * lanes);
+    return;
+  }
+  T row[vectors * lanes];
+  for (int i = 0; i < vectors; ++i) v[i].store(row + i * lanes);
+  for (int64_t i = 0; i < n && i < vectors * lanes; ++i) out[i * step] = row[i];
+}
+
 // Column 2 x + k of the output is lane x of y[k].
 template <class T>
-void store_columns(const Vec<T> (&y)[2], T* out, int64_t n) {
-  Vec<T> low, high;
-  interleave(y[0], y[1], low, high);
-  store_first(low, out, n);
-  store_first(high, out + Vec<T>::lanes, n - Vec<T>::lanes);
+void store_columns(const Vec<T> (&y)[2], T* out, ptrdiff_t step, int64_t n) {
+  Vec<T> v[2];
+  interleave(y[0], y[1], v[0], v[1]);
+  store_spread(v, out, step, n);
 }
 
 template <class T>
-void store_columns(const Vec<T> (&y)[4], T* out, int64_t n) {
-  constexpr int lanes = Vec<T>::lanes;
+void store_columns(const Vec<T> (&y)[4], T* out, ptrdiff_t step, int64_t n) {
   Vec<T> a[2], b[2], v[4];
   interleave(y[0], y[2], a[0], a[1]);
   interleave(y[1], y[3], b[0], b[1]);
   interleave(a[0], b[0], v[0], v[1]);
   interleave(a[1], b[1], v[2], v[3]);
-  for (int i = 0; i < 4; ++i) store_first(v[i], out + i * lanes, n - i * lanes);
+  store_spread(v, out, step, n);
 }
 
 // One vector of tiles, of which `n` count. `probe` becomes NaN at the first infinity or NaN.
@@ -215,7 +226,8 @@ inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Ve
       y[x] = add(y[x], bias);
       if (a.relu) y[x] = select(le(y[x], zero), zero, y[x]);
     }
-    if (r < a.rows) store_columns(y, a.out + r * a.out_row + i * M, a.columns - i * M);
+    if (r < a.rows)
+      store_columns(y, a.out + r * a.out_row + i * M * a.out_step, a.out_step, a.columns - i * M);
   }
   return probe;
 }

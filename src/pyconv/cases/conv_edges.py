@@ -57,6 +57,12 @@ _GEOMETRY = (
     _edge("dilation.wide", (1, 2, 12, 17), (3, 2, 3, 3), dilation=(5, 7), padding=(1, 2)),
     _edge("dilation.stride", (1, 3, 15, 16), (4, 3, 3, 2), stride=2, dilation=(2, 3), padding=2),
     _edge("dilation.over_input", (1, 2, 3, 3), (2, 2, 3, 3), dilation=4, padding=4),
+    _edge("dilation2.odd", (2, 3, 13, 17), (5, 3, 3, 3), padding=2, dilation=2),
+    _edge("dilation3.odd", (1, 2, 19, 23), (3, 2, 3, 3), padding=3, dilation=3),
+    _edge("dilation2.pad_over_kernel", (1, 3, 7, 9), (4, 3, 3, 3), padding=7, dilation=2),
+    _edge("dilation.pair", (1, 3, 18, 15), (4, 3, 3, 3), padding=((1, 3), (4, 0)), dilation=(3, 1)),
+    _edge("dilation.pair.valid", (2, 2, 11, 41), (3, 2, 3, 3), dilation=(1, 4)),
+    _edge("dilation.of_input", (1, 2, 5, 6), (3, 2, 3, 3), padding=(5, 6), dilation=(5, 6)),
     _edge("kernel.even", (2, 3, 8, 9), (4, 3, 2, 4), padding=1),
     _edge("kernel.over_input", (1, 2, 3, 4), (3, 2, 7, 6), padding=4),
     _edge("kernel.1x7", (1, 3, 6, 19), (4, 3, 1, 7), padding=(0, 3)),
@@ -219,6 +225,10 @@ _BLOCKS = (
     _edge("blocks.long_rows", (1, 3, 3, 2300), (4, 3, 3, 3), padding=1),
     _edge("blocks.long_rows.s2", (2, 3, 4100), (5, 3, 4), stride=2, padding=3),
     _edge("blocks.stride2", (1, 70, 33, 35), (40, 70, 3, 3), stride=2, padding=1),
+    _edge("blocks.dilation", (1, 110, 29, 27), (40, 110, 3, 3), padding=2, dilation=2),
+    _edge("blocks.small_map", (1, 300, 9, 10), (70, 300, 3, 3), padding=1),
+    _edge("blocks.small_map.groups", (2, 280, 6, 7), (140, 140, 3, 3), padding=1, groups=2),
+    _edge("blocks.narrow_band", (1, 110, 9, 386), (17, 110, 3, 3), padding=1),
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 
