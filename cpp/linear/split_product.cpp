@@ -143,8 +143,9 @@ class SplitProductTask {
   // Rows 2 p and 2 p + 1 of b are the halves of words; past the last row or column are zeros.
   ValueRange fill_step(uint32_t* out, int64_t step, int64_t panel) const {
     SplitRowsArgs a{};
-    a.first = static_cast<const float*>(q_.b);
-    a.second = a.first + q_.b_stride;
+    const float* b = static_cast<const float*>(q_.b);
+    a.first = b;
+    a.second = b + q_.b_stride;
     a.height = q_.depth / 2 * 2;
     a.width = q_.b_stride;
     a.row = step * step_depth;
@@ -172,7 +173,8 @@ class SplitProductTask {
     const int64_t columns = columns_of(panel), words = steps * pair_steps;
     SplitRowsArgs a{};
     a.along = true;
-    a.first = static_cast<const float*>(q_.b);
+    const float* b = static_cast<const float*>(q_.b);
+    a.first = b;
     a.height = q_.columns;
     a.width = q_.depth;
     a.row = column_of(panel);
