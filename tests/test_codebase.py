@@ -67,7 +67,7 @@ def test_openmp_is_in_one_header() -> None:
 
 def test_intrinsics_are_in_the_vocabularies() -> None:
     pattern = r"[a-z]mmintrin\.h|immintrin\.h|x86intrin\.h|arm_neon\.h|\b_mm\d*_|\bv[a-z]+q_[fu]\d"
-    # Neither detection (where the compiler is not GCC or Clang) nor the control register is a vector.
+    # Neither detection (not of GCC or Clang) nor the control register needs vectors.
     scalar = ("cpp/core/cpu.cpp:", "cpp/core/float_state.cpp:")
     found = _offenders(_files("cpp"), pattern, "cpp/isa/vec_")
     assert [place for place in found if not place.startswith(scalar)] == []

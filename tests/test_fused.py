@@ -133,3 +133,9 @@ def test_a_sequence_fuses_and_does_not_show_it(
     assert len(calls) == 2
     net(x)
     assert len(calls) == 2
+
+
+def test_sixteen_bits_round_as_the_separate_calls_do() -> None:
+    operands = [a.astype(np.float16) for a in _operands((40, 3, 64, 8, 3), 1, np.float32)]
+    expected = _separate(operands, {"padding": 1}, {})
+    assert_same(arrays.conv2d_relu_max_pool2d(*operands, padding=1), expected)

@@ -35,7 +35,7 @@ _FAR_BYTES = 4_000_000
 class _Call(NamedTuple):
     """What a convolution with its pooling is made of, but for the data."""
 
-    itemsize: int
+    dtype: np.dtype[Any]
     weight: tuple[int, ...]
     packed: bool
     hyper: tuple[Any, ...]
@@ -55,7 +55,7 @@ class _Step(NamedTuple):
 def _step(call: _Call, shape: tuple[int, ...]) -> _Step:
     choice = (None, call.precision)
     plan, made, _ = conv._planned(
-        shapes.conv_problem, _NAME, "forward", call.itemsize, choice, call.packed,
+        shapes.conv_problem, _NAME, "forward", call.dtype, choice, call.packed,
         (shape, call.weight), call.hyper,
     )  # fmt: skip
     pooling = pool._plan(shapes.max_pool_problem, _NAME, made, *call.windows)
@@ -64,7 +64,9 @@ def _step(call: _Call, shape: tuple[int, ...]) -> _Step:
 
 def _images_at_a_time(call: _Call, whole: _Step, images: int) -> int:
     """Return how many images to take at a time, or 0 where the two calls are no slower."""
-    nbytes = math.prod(whole.made) * call.itemsize // max(1, images)
+    if call.dtype.itemsize == 2:  # float32 between the two would round once less than two calls
+        return 0
+    nbytes = math.prod(whole.made) * call.dtype.itemsize // max(1, images)
     most = max(1, _BLOCK_BYTES // max(1, nbytes))
     if images <= most or nbytes > _IMAGE_BYTES or images * nbytes < _FAR_BYTES:
         return 0
@@ -133,7 +135,7 @@ def conv2d_relu_max_pool2d(
     w, shape = conv._weight(_NAME, weight, x.dtype)
     hyper = (stride, padding, dilation, groups)
     windows = (kernel_size, pool_stride, pool_padding, 1, ceil_mode)
-    call = _Call(x.itemsize, shape, type(weight) is PackedWeight, hyper, windows, precision)
+    call = _Call(x.dtype, shape, type(weight) is PackedWeight, hyper, windows, precision)
     whole = _step(call, x.shape)
     inputs = (x, *conv._overlap(w))
     if bias is not None:
