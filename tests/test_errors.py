@@ -63,6 +63,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "relu": {"input": _zeros(2, 3, 5)},
     "relu_backward": {"grad_output": _zeros(2, 3, 5), "output": _zeros(2, 3, 5)},
     "relu_with_bits": {"input": _zeros(2, 3, 5)},
+    "relu_bias_backward": {"grad_output": _zeros(2, 3, 5), "output": _zeros(2, 3, 5)},
     "relu_bits_backward": {
         "grad_output": _zeros(2, 3, 5), "bits": _zeros(4, dtype=np.uint8),
     },
@@ -188,6 +189,10 @@ BAD: dict[str, tuple[Any, ...]] = {
     "avg_pool2d": (*_POOL, *_AVERAGE),
     "avg_pool2d_backward": (*_POOL_BACK, *_AVERAGE),
     "relu_backward": (({"output": _zeros(2, 3, 6)}, ValueError, "output"),),
+    "relu_bias_backward": (
+        ({"output": _zeros(2, 3, 6)}, ValueError, "output"),
+        ({"grad_output": _zeros(5), "output": _zeros(5)}, ValueError, "grad_output"),
+    ),
     "relu_bits_backward": (({"bits": _zeros(5, dtype=np.uint8)}, ValueError, "bits"),),
     "linear": (
         *(({"input": _zeros(*s)}, ValueError, "input") for s in ((4, 6), (5, 4), ())),

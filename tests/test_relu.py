@@ -161,3 +161,32 @@ def test_subclasses_and_views_become_plain_arrays() -> None:
 def test_bad_out_is_refused(out: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"relu\(\): argument 'out'"):
         arrays.relu(np.zeros(2), out=out)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3), (1, 1, 1), (3, 5, 7, 9), (2, 4, 300), (0, 3, 4), (2, 0)])
+def test_mask_and_bias_gradient_together(isa, rng, shape, dtype):
+    """The bits of the two calls, and of the reference on integers."""
+    grad = rng.integers(-3, 4, shape).astype(dtype)
+    y = np.maximum(rng.integers(-3, 4, shape), 0).astype(dtype)
+    masked, sums = arrays.relu_bias_backward(grad, y)
+    expected = reference.relu_bias_backward(grad, y)
+    assert_same(masked, expected[0])
+    assert_same(sums, expected[1])
+    noise = rng.standard_normal(shape).astype(dtype)
+    masked, sums = arrays.relu_bias_backward(noise, y)
+    assert_same(masked, arrays.relu_backward(noise, y))
+    planes = masked.reshape(*shape[:2], -1) if masked.size else masked.reshape(*shape[:2], 0)
+    assert_same(sums, arrays.conv1d_bias(planes))
+
+
+@pytest.mark.parametrize("count", [*COUNTS, 70001])
+def test_bits_of_sixteen_bits(isa, rng, count):
+    x = rng.integers(-2, 3, count).astype(np.float16)
+    x[::7] = np.nan
+    y, bits = arrays.relu_with_bits(x)
+    expected, packed = reference.relu_with_bits(x)
+    assert_same(y, expected)
+    assert_same(bits, packed)
+    grad = rng.standard_normal(count).astype(np.float16)
+    assert_same(arrays.relu_bits_backward(grad, bits), arrays.relu_backward(grad, y))

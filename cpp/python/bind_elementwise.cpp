@@ -59,7 +59,9 @@ void forward_bits(const py::array& x, py::array& out, py::array& bits) {
   check_bits(bits, count);
   auto* mask = static_cast<uint8_t*>(bits.mutable_data());
   const Unlocked unlocked;
-  if (type == ElementType::f32) {
+  if (is_half(type)) {
+    relu_forward(type, static_cast<const uint16_t*>(from), count, static_cast<uint16_t*>(to), mask);
+  } else if (type == ElementType::f32) {
     relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to), mask);
   } else {
     relu_forward(static_cast<const double*>(from), count, static_cast<double*>(to), mask);
@@ -74,10 +76,32 @@ void backward_bits(const py::array& grad, const py::array& bits, py::array& out)
   check_bits(bits, count);
   const auto* mask = static_cast<const uint8_t*>(bits.data());
   const Unlocked unlocked;
-  if (type == ElementType::f32) {
+  if (is_half(type)) {
+    relu_backward(static_cast<const uint16_t*>(from), mask, count, static_cast<uint16_t*>(to));
+  } else if (type == ElementType::f32) {
     relu_backward(static_cast<const float*>(from), mask, count, static_cast<float*>(to));
   } else {
     relu_backward(static_cast<const double*>(from), mask, count, static_cast<double*>(to));
+  }
+}
+
+// grad, output (images, channels, area) -> out likewise, sums (channels)
+void bias_backward(const py::array& grad, const py::array& output, py::array& out,
+                   py::array& sums, int64_t images, int64_t channels, int64_t area) {
+  const ElementType type = element_type(grad, "grad");
+  const int64_t count = images * channels * area;
+  const void* g = read(grad, type, count, "grad");
+  const void* y = read(output, type, count, "output");
+  void* to = write(out, type, count, "out");
+  void* sum = write(sums, type, channels, "sums");
+  if (is_half(type)) throw py::type_error("grad: expected an array of float32 or float64");
+  const Unlocked unlocked;
+  if (type == ElementType::f32) {
+    relu_bias_backward(static_cast<const float*>(g), static_cast<const float*>(y), images,
+                       channels, area, static_cast<float*>(to), static_cast<float*>(sum));
+  } else {
+    relu_bias_backward(static_cast<const double*>(g), static_cast<const double*>(y), images,
+                       channels, area, static_cast<double*>(to), static_cast<double*>(sum));
   }
 }
 
@@ -90,4 +114,5 @@ void register_elementwise(py::module_& m) {
   m.def("relu_backward", &pyconv::backward, arg("grad"), arg("output"), arg("out"));
   m.def("relu_forward_bits", &pyconv::forward_bits, arg("x"), arg("out"), arg("bits"));
   m.def("relu_backward_bits", &pyconv::backward_bits, arg("grad"), arg("bits"), arg("out"));
+  m.def("relu_bias_backward", &pyconv::bias_backward);
 }

@@ -87,6 +87,7 @@ void register_kernels(py::module_& m) {
                            py::array c) {
     if (a.ndim() != 2 || b.ndim() != 2 || c.ndim() != 2 || a.shape(1) != b.shape(0))
       throw std::invalid_argument("a, b, c: expected matrices that can be multiplied");
+    if (is_half(element_type(a, "a"))) throw py::type_error("a: expected float32 or float64");
     if (element_type(a, "a") == ElementType::f32) {
       tile_product<float>(table_named(isa), a, b, std::move(c));
     } else {

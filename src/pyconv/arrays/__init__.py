@@ -20,6 +20,7 @@ from pyconv.arrays.conv import (
 from pyconv.arrays.elementwise import (
     relu,
     relu_backward,
+    relu_bias_backward,
     relu_bits_backward,
     relu_with_bits,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "max_pool2d_with_offsets",
     "relu",
     "relu_backward",
+    "relu_bias_backward",
     "relu_bits_backward",
     "relu_with_bits",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from pyconv.arrays.check import output, prepare
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
 
-__all__ = ["relu", "relu_backward", "relu_bits_backward", "relu_with_bits"]
+__all__ = [
+    "relu",
+    "relu_backward",
+    "relu_bias_backward",
+    "relu_bits_backward",
+    "relu_with_bits",
+]
 
 Array = npt.NDArray[Any]
 
@@ -83,6 +90,47 @@ def relu_backward(grad_output: Array, output: Array, *, out: Array | None = None
         result = _output("relu_backward", out, grad.shape, grad.dtype, grad, y, in_place=True)
     _core.relu_backward(grad, y, result)
     return result
+
+
+def relu_bias_backward(grad_output: Array, output: Array) -> tuple[Array, Array]:
+    """Return the gradients of ``relu(x + bias)`` for x and for the bias, in one pass.
+
+    Parameters
+    ----------
+    grad_output
+        Gradient of the output, (N, K, spatial...), floats of 16, 32 or 64 bits.
+    output
+        What the operator with the fused ReLU returned; same shape and dtype.
+
+    Returns
+    -------
+    What :func:`relu_backward` returns, and its sum over N and space, (K): the same bits as
+    :func:`conv2d_bias` makes of it.
+
+    Raises
+    ------
+    TypeError
+        For anything but arrays of floats, both of one dtype.
+    ValueError
+        If the shapes differ or have fewer than two dimensions.
+    """
+    name = "relu_bias_backward"
+    grad = prepare(name, "grad_output", grad_output)
+    y = prepare(name, "output", output, grad.dtype)
+    if grad.ndim < 2:
+        raise value_error(name, "grad_output", "(N, K, spatial...)", f"shape {grad.shape}")
+    if y.shape != grad.shape:
+        expected = f"shape {grad.shape}, that of grad_output"
+        raise value_error(name, "output", expected, f"shape {y.shape}")
+    images, channels, area = grad.shape[0], grad.shape[1], math.prod(grad.shape[2:])
+    masked: Array = np.empty(grad.shape, grad.dtype)
+    sums: Array = np.empty(channels, grad.dtype)
+    if grad.itemsize == 2:  # sums are made of what is rounded, as by two calls
+        _core.relu_backward(grad, y, masked)
+        _core.bias_gradient(masked, sums, images, channels, area)
+    else:
+        _core.relu_bias_backward(grad, y, masked, sums, images, channels, area)
+    return masked, sums
 
 
 def relu_with_bits(input: Array, *, out: Array | None = None) -> tuple[Array, npt.NDArray[Any]]:

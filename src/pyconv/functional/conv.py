@@ -116,8 +116,13 @@ def _conv_rule(rank: int) -> Callable[..., Vjp]:
         level = precision or get_float32_precision()  # of the forward pass, wherever backward runs
 
         def vjp(g: Array) -> tuple[Array | None, ...]:
-            if kept_output is not None:  # the fused ReLU: its mask can be read off its output
+            bias_grad = None
+            if kept_output is not None and wants_bias and g.ndim == rank + 2:
+                g, bias_grad = arrays.relu_bias_backward(g, kept_output)
+            elif kept_output is not None:  # the mask of the fused ReLU, read off its output
                 g = arrays.relu_backward(g, kept_output)
+            if wants_bias and bias_grad is None:
+                bias_grad = bias_gradient(g)
             return (
                 input_gradient(input_size, kept_weight, g, *geometry, precision=level)
                 if wants_input
@@ -125,7 +130,7 @@ def _conv_rule(rank: int) -> Callable[..., Vjp]:
                 weight_gradient(kept_input, weight_size, g, *geometry, precision=level)
                 if wants_weight
                 else None,
-                bias_gradient(g) if wants_bias else None,
+                bias_grad,
                 *(None,) * 4,
             )
 

@@ -23,6 +23,13 @@ def relu_backward(grad_output: npt.ArrayLike, output: npt.ArrayLike) -> Array:
     return like(np.where(y <= 0.0, 0.0, g), grad_output)
 
 
+def relu_bias_backward(grad_output: npt.ArrayLike, output: npt.ArrayLike) -> tuple[Array, Array]:
+    """Return :func:`relu_backward` and its sum over all dimensions but the second."""
+    masked = relu_backward(grad_output, output)
+    axes = tuple(axis for axis in range(masked.ndim) if axis != 1)
+    return masked, like(float64(masked).sum(axis=axes), grad_output)
+
+
 def relu_with_bits(input: npt.ArrayLike) -> tuple[Array, Array]:
     """Return :func:`relu`, and for each element a bit that says whether its gradient passes."""
     y = relu(input)
