@@ -110,7 +110,6 @@ CALLS: tuple[tuple[str, dict[str, Array], dict[str, Any]], ...] = (
     ("avg_pool2d_backward", {"grad_output": _POOL_G}, {"input_size": _X.shape, **_POOLED}),
     ("relu", {"input": _X}, {}),
     ("relu_backward", {"grad_output": _X, "output": _X[::-1].copy()}, {}),
-    ("relu_bias_backward", {"grad_output": _X, "output": _X[::-1].copy()}, {}),
     ("linear", {"input": _draw(_RNG, 5, 7), "weight": _draw(_RNG, 6, 7), "bias": _draw(_RNG, 6)},
      {}),
     ("linear_input", {"weight": _draw(_RNG, 6, 7), "grad_output": _draw(_RNG, 5, 6)}, {}),
