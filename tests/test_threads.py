@@ -226,6 +226,8 @@ def _convolve(scale: int) -> Array:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+# A library that another test has loaded may warn that it cannot bear forks.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_children_of_a_process_with_threads_convolve() -> None:
     pyconv.set_num_threads(2)
     expected = _convolve(1)
