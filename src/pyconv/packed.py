@@ -17,10 +17,10 @@ __all__ = ["PackedWeight"]
 class PackedWeight:
     """A weight packed once for each plan and reused; it may stand wherever a weight may.
 
-    Some algorithms read weights in another form: ``channel_vector`` in panels of filters, Winograd's
-    transformed, products of bfloat16 as pairs. They make it of a plain array in every call and keep
-    it in a ``PackedWeight``. The others read a weight where it lies: for them the two are the same.
-    :func:`pyconv.explain` names the algorithm.
+    Some algorithms read weights in another form: ``channel_vector`` in panels of filters,
+    Winograd's transformed, products of bfloat16 as pairs. They make it of a plain array in every
+    call and keep it in a ``PackedWeight``. The others read a weight where it lies: for them the
+    two are the same. :func:`pyconv.explain` names the algorithm.
 
     Parameters
     ----------
