@@ -91,17 +91,18 @@ PoolArgs<T> arguments(const PoolProblem& p, const Divisors<T>& d) {
   return a;
 }
 
-// Calls kernel(arguments) for every task; `shared` is what they have in common.
+// Calls kernel(arguments) for blocks of rows of the result, which has `size`; `shared` is what the
+// tasks have in common.
 template <class T, class Kernel>
-void run_forward(const PoolProblem& p, const T* x, T* out, std::size_t scratch,
-                 const PoolArgs<T>& shared, Kernel kernel) {
-  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
+void run_rows(const PoolProblem& p, const T* in, const int64_t (&from)[2], T* out,
+              const int64_t (&size)[2], std::size_t scratch, const PoolArgs<T>& shared,
+              Kernel kernel) {
   const double taps = static_cast<double>(p.kernel[0] + p.kernel[1]);
   const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
-  for_blocks(p, p.output[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
+  for_blocks(p, size[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
     PoolArgs<T> a = shared;
-    a.in = x + plane * in_plane;
-    a.out = out + plane * out_plane;
+    a.in = in + plane * from[0] * from[1];
+    a.out = out + plane * size[0] * size[1];
     a.planes = planes;
     a.row = row;
     a.rows = rows;
@@ -110,23 +111,16 @@ void run_forward(const PoolProblem& p, const T* x, T* out, std::size_t scratch,
   });
 }
 
-// Likewise for blocks of the gradient of the image.
+template <class T, class Kernel>
+void run_forward(const PoolProblem& p, const T* x, T* out, std::size_t scratch,
+                 const PoolArgs<T>& shared, Kernel kernel) {
+  run_rows(p, x, p.input, out, p.output, scratch, shared, kernel);
+}
+
 template <class T, class Kernel>
 void run_backward(const PoolProblem& p, const T* grad, T* out, std::size_t scratch,
                   const PoolArgs<T>& shared, Kernel kernel) {
-  const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
-  const double taps = static_cast<double>(p.kernel[0] + p.kernel[1]);
-  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
-  for_blocks(p, p.input[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
-    PoolArgs<T> a = shared;
-    a.in = grad + plane * out_plane;
-    a.out = out + plane * in_plane;
-    a.planes = planes;
-    a.row = row;
-    a.rows = rows;
-    a.scratch = static_cast<T*>(task_scratch(scratch));
-    kernel(a);
-  });
+  run_rows(p, grad, p.output, out, p.input, scratch, shared, kernel);
 }
 
 }  // namespace
