@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   register_linear(m);
   register_pool(m);
   register_elementwise(m);
+  register_memory(m);
   register_kernels(m);
 }

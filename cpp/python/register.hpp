@@ -9,4 +9,5 @@ void register_conv(py::module_& m);
 void register_linear(py::module_& m);
 void register_pool(py::module_& m);
 void register_elementwise(py::module_& m);
+void register_memory(py::module_& m);
 void register_kernels(py::module_& m);

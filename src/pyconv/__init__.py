@@ -20,6 +20,7 @@ from pyconv.config import (
     show_config,
 )
 from pyconv.denormals import get_flush_denormal, set_flush_denormal
+from pyconv.memory import cached_bytes, empty_cache, get_cache_limit, set_cache_limit
 from pyconv.packed import PackedWeight
 from pyconv.precision import float32_precision, get_float32_precision, set_float32_precision
 
@@ -46,10 +47,13 @@ __all__ = [
     "PackedWeight",
     "Tensor",
     "arrays",
+    "cached_bytes",
     "config",
+    "empty_cache",
     "explain",
     "float32_precision",
     "functional",
+    "get_cache_limit",
     "get_float32_precision",
     "get_flush_denormal",
     "get_num_threads",
@@ -62,6 +66,7 @@ __all__ = [
     "optim",
     "reference",
     "save",
+    "set_cache_limit",
     "set_float32_precision",
     "set_flush_denormal",
     "set_num_threads",

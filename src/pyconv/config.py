@@ -17,6 +17,7 @@ from pyconv.arrays.plans import clear, plan_for
 from pyconv.denormals import get_flush_denormal
 from pyconv.dtypes import NAMES, is_float
 from pyconv.environment import ignored, isa_problem, report
+from pyconv.memory import get_cache_limit
 from pyconv.packed import PackedWeight
 from pyconv.precision import Precision, get_float32_precision, precision_code
 
@@ -37,6 +38,7 @@ ENVIRONMENT = (
     "PYCONV_ISA",
     "PYCONV_FLOAT32_PRECISION",
     "PYCONV_FLUSH_DENORMAL",
+    "PYCONV_CACHE_MB",
     "PYCONV_NUM_THREADS",
     "OMP_NUM_THREADS",
 )
@@ -239,6 +241,7 @@ def config() -> dict[str, Any]:
         threads=get_num_threads(),
         float32_precision=get_float32_precision(),
         flush_denormal=get_flush_denormal(),
+        cache_limit=get_cache_limit(),
         numpy=np.__version__,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         ignored=ignored(),

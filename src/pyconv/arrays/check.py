@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyconv import _core
 from pyconv.dtypes import NAMES, is_float, is_half
 from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import MAX_BYTES
@@ -138,7 +139,7 @@ def output(
         If it has another shape, is not C-contiguous, aligned and writeable, or overlaps an input.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        return _core.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise type_error(function, "out", "a NumPy array or None", type(out).__name__)
     if out.dtype != dtype:

@@ -102,7 +102,7 @@ def _forward(
     if type(relu) is not bool:
         relu = shapes.flag(name, "relu", relu)
     if out is None:
-        result = np.empty(out_shape, x.dtype)
+        result = _core.empty(out_shape, x.dtype)
     else:
         inputs = (x, *_overlap(w)) if bias is None else (x, *_overlap(w), bias)
         result = output(name, out, out_shape, x.dtype, *inputs)
@@ -151,7 +151,7 @@ def _bias(name: str, grad_output: Array) -> Array:
         raise shapes.value_error(name, "grad_output", expected, f"shape {g.shape}")
     images = 1 if g.ndim == rank + 1 else g.shape[0]
     channels = g.shape[-rank - 1]
-    result = np.empty(channels, g.dtype)
+    result = _core.empty((channels,), g.dtype)
     _core.bias_gradient(g, result, images, channels, math.prod(g.shape[-rank:]))
     return result
 

@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+_uint8 = np.dtype(np.uint8)
 
 
 def relu(input: Array, *, out: Array | None = None) -> Array:
@@ -47,7 +48,7 @@ def relu(input: Array, *, out: Array | None = None) -> Array:
     """
     x = prepare("relu", "input", input)
     if out is None:
-        result: Array = np.empty(x.shape, x.dtype)
+        result: Array = _core.empty(x.shape, x.dtype)
     else:
         result = output("relu", out, x.shape, x.dtype, x, in_place=True)
     _core.relu_forward(x, result)
@@ -85,7 +86,7 @@ def relu_backward(grad_output: Array, output: Array, *, out: Array | None = None
         expected = f"shape {grad.shape}, that of grad_output"
         raise value_error("relu_backward", "output", expected, f"shape {y.shape}")
     if out is None:
-        result: Array = np.empty(grad.shape, grad.dtype)
+        result: Array = _core.empty(grad.shape, grad.dtype)
     else:
         result = _output("relu_backward", out, grad.shape, grad.dtype, grad, y, in_place=True)
     _core.relu_backward(grad, y, result)
@@ -123,8 +124,8 @@ def relu_bias_backward(grad_output: Array, output: Array) -> tuple[Array, Array]
         expected = f"shape {grad.shape}, that of grad_output"
         raise value_error(name, "output", expected, f"shape {y.shape}")
     images, channels, area = grad.shape[0], grad.shape[1], math.prod(grad.shape[2:])
-    masked: Array = np.empty(grad.shape, grad.dtype)
-    sums: Array = np.empty(channels, grad.dtype)
+    masked: Array = _core.empty(grad.shape, grad.dtype)
+    sums: Array = _core.empty((channels,), grad.dtype)
     if grad.itemsize == 2:  # sums are made of what is rounded, as by two calls
         _core.relu_backward(grad, y, masked)
         _core.bias_gradient(masked, sums, images, channels, area)
@@ -153,10 +154,10 @@ def relu_with_bits(input: Array, *, out: Array | None = None) -> tuple[Array, np
     """
     x = prepare("relu_with_bits", "input", input)
     if out is None:
-        result: Array = np.empty(x.shape, x.dtype)
+        result: Array = _core.empty(x.shape, x.dtype)
     else:
         result = output("relu_with_bits", out, x.shape, x.dtype, x, in_place=True)
-    bits = np.empty((x.size + 7) // 8, np.uint8)
+    bits = _core.empty(((x.size + 7) // 8,), _uint8)
     _core.relu_forward_bits(x, result, bits)
     return result, bits
 
@@ -194,7 +195,7 @@ def relu_bits_backward(
     if bits.shape != shape:
         raise value_error(name, "bits", f"shape {shape}, a bit an element", f"shape {bits.shape}")
     if out is None:
-        result: Array = np.empty(grad.shape, grad.dtype)
+        result: Array = _core.empty(grad.shape, grad.dtype)
     else:
         result = _output(name, out, grad.shape, grad.dtype, grad, in_place=True)
     _core.relu_backward_bits(grad, np.ascontiguousarray(bits), result)

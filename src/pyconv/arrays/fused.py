@@ -81,7 +81,7 @@ def _run(call: _Call, whole: _Step, x: Array, w: Any, bias: Array | None, result
     images = x.shape[0] if x.ndim == 4 else 1
     size = _images_at_a_time(call, whole, images)
     if size == 0:
-        made = np.empty(whole.made, x.dtype)
+        made = _core.empty(whole.made, x.dtype)
         _core.conv_forward(whole.conv, x, w, bias, made, True)
         _core.max_pool_forward(whole.pool, made, result, None)
         return

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from pyconv import _core, shapes
 from pyconv.arrays.check import output, prepare
 from pyconv.arrays.conv import Array, Weight
@@ -115,7 +113,7 @@ def linear_input(
     _check_weight("linear_input", w)
     shapes.check_linear_grad("linear_input", g.shape, g.shape[:-1], w.shape[0])
     n, k = w.shape
-    result = np.empty((*g.shape[:-1], k), g.dtype)
+    result = _core.empty((*g.shape[:-1], k), g.dtype)
     code = precision_code("linear_input", precision)
     _core.linear_input(g, w, result, math.prod(g.shape[:-1]), n, k, code, algorithm or "")
     return result
@@ -157,7 +155,7 @@ def linear_weight(
             )
     shapes.check_linear_grad("linear_weight", g.shape, x.shape[:-1], g.shape[-1])
     rows, n, k = math.prod(g.shape[:-1]), g.shape[-1], x.shape[-1]
-    result = np.empty((n, k), x.dtype)
+    result = _core.empty((n, k), x.dtype)
     code = precision_code("linear_weight", precision)
     _core.linear_weight(x, g, result, rows, n, k, code, algorithm or "")
     return result
@@ -183,6 +181,6 @@ def linear_bias(grad_output: Array) -> Array:
     g = prepare("linear_bias", "grad_output", grad_output)
     if g.ndim == 0:
         raise shapes.value_error("linear_bias", "grad_output", "at least one dimension", "shape ()")
-    result = np.empty(g.shape[-1], g.dtype)
+    result = _core.empty((g.shape[-1],), g.dtype)
     _core.bias_gradient(g, result, math.prod(g.shape[:-1]), g.shape[-1], 1)
     return result

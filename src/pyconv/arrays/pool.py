@@ -27,6 +27,7 @@ _BYTE_WINDOW = 256
 _WORD_WINDOW = 2**31 - 1
 
 _SIZES = "(N, C, H, W) or (C, H, W)"
+_int64 = np.dtype(np.int64)
 _INT = frozenset([int])
 _max_problem = shapes.max_pool_problem
 
@@ -151,10 +152,10 @@ def max_pool2d(
         result = output("max_pool2d", out, plan.output, x.dtype, x)
         _core.max_pool_forward(plan.problem, x, result, None)
         return result
-    offsets = np.empty(plan.output, _offsets_dtype("max_pool2d", plan))
+    offsets = _core.empty(plan.output, _offsets_dtype("max_pool2d", plan))
     result = output("max_pool2d", out, plan.output, x.dtype, x)
     _core.max_pool_forward(plan.problem, x, result, offsets)
-    indices = np.empty(plan.output, np.int64)
+    indices = _core.empty(plan.output, _int64)
     _core.max_pool_indices(plan.problem, offsets, indices)
     return result, indices
 
@@ -177,8 +178,8 @@ def max_pool2d_with_offsets(
     x = prepare(name, "input", input)
     plan = _plan(_max_problem, name, x.shape,
                  kernel_size, stride, padding, dilation, ceil_mode)  # fmt: skip
-    offsets = np.empty(plan.output, _offsets_dtype(name, plan))
-    result: Array = np.empty(plan.output, x.dtype)
+    offsets = _core.empty(plan.output, _offsets_dtype(name, plan))
+    result: Array = _core.empty(plan.output, x.dtype)
     _core.max_pool_forward(plan.problem, x, result, offsets)
     return result, offsets
 
