@@ -86,6 +86,7 @@ struct ConvPlan {
   LeftOperand left;
   std::shared_ptr<const SplitPlan> split;
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
+  int64_t image_block = 1;  // whole images of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1;
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp

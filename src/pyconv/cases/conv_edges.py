@@ -87,6 +87,11 @@ _GEOMETRY = (
     _edge("first.s3", (2, 2, 31, 301), (17, 2, 5, 5), stride=3, padding=(1, 2)),
     _edge("first.dilation", (1, 3, 20, 130), (4, 3, 3, 3), stride=(1, 2), dilation=(2, 3)),
     _edge("batch5", (5, 3, 6, 6), (4, 3, 3, 3), padding=1),
+    # Images that share a task: blocks of 5 and 4 of 49 pixels, of 16 and 15, of 150 of one.
+    _edge("batch9.7x7", (9, 6, 7, 7), (17, 6, 3, 3), padding=1),
+    _edge("batch31.4x4.groups", (31, 30, 4, 4), (26, 15, 3, 3), padding=1, groups=2),
+    _edge("batch300.one_output", (300, 3, 3, 3), (13, 3, 3, 3)),
+    _edge("batch7.stride", (7, 5, 9, 8), (14, 5, 3, 3), padding=1, stride=2),
     _edge("wide_image", (1, 1, 3, 131), (2, 1, 3, 3), padding=1),
     _edge("deep_reduction", (1, 67, 5, 6), (9, 67, 3, 3), padding=1),
     _edge("small_input_many_filters", (1, 3, 4, 4), (129, 3, 3, 3), padding=1),
