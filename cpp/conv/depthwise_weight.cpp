@@ -40,7 +40,12 @@ void run_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
   d.columns = d.grad_row = p.output[2];
   d.source_plane = pixels(p.input);
   d.grad_plane = pixels(p.output);
-  d.planes = filters == 1 ? count : 1;
+  // Every image is another stretch of memory, which no hardware foresees: where the arrays come from
+  // beyond the second-level cache, a plane of the next image is asked for before one of this.
+  const int64_t all = p.n * (p.c * d.source_plane + p.k * d.grad_plane);
+  const bool ahead = all * static_cast<int64_t>(sizeof(T)) > 1 << 20;
+  constexpr int64_t small = 1 << 10;  // elements of a plane: fewer share a call
+  d.planes = filters == 1 && !(ahead && d.grad_plane >= small) ? count : 1;
   for (int64_t image = 0; image < p.n; ++image)
     for (int64_t i = 0; i < count; i += d.planes) {
       const int64_t filter = first + i;
@@ -48,6 +53,10 @@ void run_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
                  (image * p.c + filter / filters) * d.source_plane;
       d.grad = static_cast<const T*>(args.other) + (image * p.k + filter) * d.grad_plane;
       d.sums = sums + i * taps;
+      if (ahead && image + 1 < p.n) {
+        k.bring_near(d.source + p.c * d.source_plane, d.planes * d.source_plane);
+        k.bring_near(d.grad + p.k * d.grad_plane, d.planes * d.grad_plane);
+      }
       k.depthwise_weight(d);
     }
 }

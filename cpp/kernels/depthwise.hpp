@@ -6,7 +6,7 @@
 // is why rows share them; masks cost nothing.
 #pragma once
 #include "kernels/depthwise_plane.hpp"
-#include "kernels/depthwise_quads.hpp"
+#include "kernels/depthwise_quad_twins.hpp"
 #include "kernels/depthwise_twins.hpp"
 #include "kernels/source_rows.hpp"
 
@@ -202,6 +202,7 @@ DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
 template <class T>
 void depthwise(const DepthwiseArgs<T>& a) {
   if (const auto twins = twins_function(a)) return twins(a);
+  if (const auto twins = quad_twins_function(a)) return twins(a);
   const DepthwiseFunction<T> run = depthwise_function(a);
   DepthwisePlane<T> plane{a.source, a.weights, T(0), a.out};
   for (int64_t i = 0; i < a.planes; ++i) {

@@ -182,6 +182,12 @@ _GROUPS = (
     _edge("depthwise.two_rows.unpadded", (1, 2, 9, 9), (2, 1, 3, 3), groups=2),
     _edge("depthwise.two_rows.apart", (1, 2, 9, 10), (4, 1, 3, 3), dilation=(1, 2), groups=2),
     _edge("depthwise.two_rows.multiplier3", (1, 2, 7, 6), (6, 1, 3, 3), padding=1, groups=2),
+    # Data gradients at stride 2 with rows of at most a vector, more rows than a block has.
+    _edge("depthwise.quads.tall", (2, 3, 35, 12), (3, 1, 3, 3), stride=2, padding=1, groups=3),
+    _edge("depthwise.quads.16", (1, 2, 16, 16), (2, 1, 3, 3), stride=2, padding=1, groups=2),
+    _edge("depthwise.quads.valid", (1, 2, 17, 15), (2, 1, 3, 3), stride=2, groups=2),
+    _edge("depthwise.quads.pad2", (1, 2, 19, 14), (4, 1, 3, 3), stride=2, padding=2, groups=2),
+    _edge("depthwise.quads.pad3x5", (1, 2, 6, 8), (2, 1, 3, 3), stride=2, padding=(3, 5), groups=2),
 )
 
 _RANKS = (
