@@ -134,10 +134,12 @@ void plan_blocks(ConvPlan& plan) {
     phase.first_task = plan.tasks;
     if (reads_band(plan))
       phase.band_rows += std::min(phase.grid[1], ceil_div(plan.column_block - 1, phase.pitch) + 1);
-    plan.tasks += p.n * p.groups * plan.row_blocks * phase.column_blocks;
+    plan.tasks += p.groups * plan.row_blocks * phase.column_blocks;
     place_rows<T>(plan, phase);
     if (plan.direction == Direction::input) place_weights(p, phase);
   }
+  plan.image_tasks = plan.tasks;
+  plan.tasks *= p.n;
   const bool forward = plan.direction == Direction::forward;
   plan.left = {offsets(k.tile_rows, forward ? plan.phases[0].depth : taps_of(p)),
                offsets(forward ? plan.depth_block : 0, 1)};

@@ -26,16 +26,16 @@ class GemmTask {
  public:
   GemmTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)), s_(sizes_of(plan)),
-        args_(args), phase_(find_phase(plan, task)) {
-    int64_t rest = task - phase_.first_task;
+        args_(args), image_(task / plan.image_tasks),
+        phase_(find_phase(plan, task % plan.image_tasks)) {
+    int64_t rest = task % plan.image_tasks - phase_.first_task;
     column_ = rest % phase_.column_blocks * plan.column_block;
     columns_ = std::min(plan.column_block, phase_.columns - column_);
     rest /= phase_.column_blocks;
     row_ = rest % plan.row_blocks * plan.row_block;
     rows_ = std::min(plan.row_block, s_.rows - row_);
     rest /= plan.row_blocks;
-    group_ = rest % p_.groups;
-    image_ = rest / p_.groups;
+    group_ = rest;
   }
 
   void run() {
@@ -267,8 +267,9 @@ class GemmTask {
   const Kernels<T>& k_;
   const Sizes s_;
   const ConvArgs& args_;
+  const int64_t image_;
   const ConvPhase& phase_;
-  int64_t column_ = 0, columns_ = 0, row_ = 0, rows_ = 0, group_ = 0, image_ = 0;
+  int64_t column_ = 0, columns_ = 0, row_ = 0, rows_ = 0, group_ = 0;
   int64_t depth_at_ = 0, depth_ = 0;
 };
 

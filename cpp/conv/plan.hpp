@@ -56,7 +56,7 @@ struct ConvPhase {
   int64_t columns, depth;          // of the product
   int64_t tail;                    // columns behind those, apart: pointwise_tail.hpp
   int64_t depth_block;             // at a time: whole channels where a band is read
-  int64_t column_blocks, first_task;
+  int64_t column_blocks, first_task;  // of an image
   std::vector<ptrdiff_t> b_rows;   // where the tile finds step p of its right operand
   std::vector<ptrdiff_t> raw_cols; // data gradient: step p in a weight as it lies in memory
   // Direct convolution only: the padded band under a task's columns, which run over whole padded
@@ -88,7 +88,7 @@ struct ConvPlan {
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t image_block = 1;  // whole images of a task
   int64_t splits = 1, packed_elements = 0;
-  int64_t tasks = 1;
+  int64_t tasks = 1, image_tasks = 1;  // those of an image follow one another
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
   // Arrays of 16 bits with many groups: those of a task as float32, and what is left of them.

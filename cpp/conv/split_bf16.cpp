@@ -19,8 +19,9 @@ class SplitTask {
  public:
   SplitTask(const ConvPlan& plan, const ConvArgs& args, const uint32_t* packed, int64_t task)
       : plan_(plan), p_(plan.problem), s_(*plan.split), k_(plan.isa->pairs), args_(args),
-        phase_(find_phase(s_, task)), packed_(packed) {
-    task -= phase_.first_task;
+        image_(task / plan.image_tasks), phase_(find_phase(s_, task % plan.image_tasks)),
+        packed_(packed) {
+    task = task % plan.image_tasks - phase_.first_task;
     column_ = task % phase_.column_blocks * plan.column_block;
     columns_ = std::min(plan.column_block, phase_.columns - column_);
     task /= phase_.column_blocks;
@@ -28,9 +29,7 @@ class SplitTask {
     task /= phase_.segments;
     row_ = task % plan.row_blocks * plan.row_block;
     rows_ = std::min(plan.row_block, s_.rows - row_);
-    task /= plan.row_blocks;
-    group_ = task % p_.groups;
-    image_ = task / p_.groups;
+    group_ = task / plan.row_blocks;
     const bool forward = plan.direction == Direction::forward;
     source_ = forward ? p_.input : p_.output;
     result_ = forward ? p_.output : p_.input;
@@ -198,10 +197,11 @@ class SplitTask {
   const SplitPlan& s_;
   const PairKernels& k_;
   const ConvArgs& args_;
+  const int64_t image_;
   const SplitPhase& phase_;
   const uint32_t* packed_;
   const int64_t *source_, *result_;
-  int64_t column_, columns_, segment_, row_, rows_, group_, image_;
+  int64_t column_, columns_, segment_, row_, rows_, group_;
 };
 
 const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {

@@ -184,12 +184,14 @@ void plan_split(ConvPlan& plan, int products) {
     place_steps(s, plan.phases[i], phase);
     phase.column_blocks = ceil_div(phase.columns, plan.column_block);
     phase.first_task = plan.tasks;
-    plan.tasks += plan.problem.n * plan.problem.groups * plan.row_blocks * phase.segments *
-                  phase.column_blocks;
+    plan.tasks +=
+        plan.problem.groups * plan.row_blocks * phase.segments * phase.column_blocks;
     phase.packed_at = s.group_words;
     s.group_words += ceil_div(s.rows, pair_rows) * s.terms * s.groups *
                      static_cast<int64_t>(phase.filter_tap.size()) * pair_block;
   }
+  plan.image_tasks = plan.tasks;
+  plan.tasks *= plan.problem.n;
   plan.phases.clear();
   plan.split = split;
   plan.shared_bytes = packed_bytes(plan);
