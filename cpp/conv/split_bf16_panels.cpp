@@ -24,7 +24,7 @@ ValueRange PanelPacker::turn_filters(const Piece& o, int64_t column, uint32_t* o
   const int64_t count = columns(column, small_lanes);
   const char* in = weight_ + (o.group * m_.view.columns + column) * filter * item_;
   SplitFilterArgs a{};
-  a.taps = m_.taps;
+  a.in_step = a.taps = m_.taps;
   a.pairs = pair_steps;
   a.out_step = pair_steps;
   a.terms = 1;

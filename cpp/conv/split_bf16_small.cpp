@@ -13,10 +13,9 @@ namespace {
 bool packs_in_task(const ConvPlan& plan) { return !plan.packed && plan.problem.n == 1; }
 
 struct SmallMemory {
-  uint32_t *image, *band, *panel;
+  uint32_t *band, *panel;
   float *block, *turned, *scratch;  // scratch: of packing
   SmallMemory(const ConvPlan& plan, const SmallMap& m, Arena& arena) {
-    image = m.bare ? nullptr : arena.take<uint32_t>(m.view.plane() * pair_steps);
     band = arena.take<uint32_t>(std::min(small_chunk, m.groups) * m.lines * m.pitch * pair_steps);
     block = arena.take<float>(m.view.area() * plan.column_block);
     turned = plan.taken == ElementType::f32
@@ -89,40 +88,36 @@ class SmallTask {
 
  private:
   ValueRange fill_band(const SmallMemory& memory, int64_t group, int64_t groups) const {
+    const DenseView& v = m_.view;
     const bool half = plan_.taken == ElementType::bf16;
-    const int64_t plane = m_.view.plane() * static_cast<int64_t>(item_bytes(plan_.taken));
+    const auto item = static_cast<int64_t>(item_bytes(plan_.taken));
     const char* image = static_cast<const char*>(args_.source) +
-                        (image_ * plan_.problem.groups + group_) * m_.view.channels * plane;
+                        (image_ * plan_.problem.groups + group_) * v.channels * v.plane() * item;
     const int64_t band_words = m_.lines * m_.pitch * pair_steps;
-    if (!m_.bare)
-      std::memset(memory.band, 0, static_cast<std::size_t>(groups * band_words) * sizeof(uint32_t));
+    const int64_t lines = m_.bare ? 1 : m_.lines;
+    // Columns of the image that are read.
+    const int64_t first = std::max<int64_t>(0, -v.pad[2]), left = std::max<int64_t>(0, v.pad[2]);
     SplitFilterArgs a{};
-    a.taps = m_.view.plane();
+    a.in_step = v.plane();
+    a.taps = m_.bare ? v.plane() : std::min(v.source[2] - first, m_.pitch - left);
     a.pairs = pair_steps;
     a.out_step = pair_steps;
     a.terms = 1;
+    if (!m_.bare)
+      std::memset(memory.band, 0, static_cast<std::size_t>(groups * band_words) * sizeof(uint32_t));
     ValueRange range = no_values;
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t channel = (group + g) * 2 * pair_steps;
-      a.in = image + channel * plane;
-      a.channels = m_.view.channels - channel;
-      a.out = m_.bare ? memory.band + g * band_words : memory.image;
-      range = joined(range, (half ? k_.join_filter : k_.split_filter)(a));
-      if (!m_.bare) place_lines(memory.image, memory.band + g * band_words);
+    for (int64_t y = 0; y < lines && a.taps > 0; ++y) {
+      const int64_t line = y - v.pad[1];
+      if (line < 0 || line >= v.source[1] || y % v.step[1] >= extent(plan_.problem, 1)) continue;
+      for (int64_t g = 0; g < groups; ++g) {
+        const int64_t channel = (group + g) * 2 * pair_steps;
+        a.in = image + (channel * v.plane() + line * v.source[2] + first) * item;
+        a.channels = v.channels - channel;
+        a.out = memory.band + g * band_words + (y * m_.pitch + left) * pair_steps;
+        range = joined(range, (half ? k_.join_filter : k_.split_filter)(a));
+      }
     }
     return range;
-  }
-
-  void place_lines(const uint32_t* image, uint32_t* band) const {
-    const DenseView& v = m_.view;
-    const int64_t first = std::max<int64_t>(0, -v.pad[2]), left = std::max<int64_t>(0, v.pad[2]);
-    const int64_t wide = std::min(v.source[2] - first, m_.pitch - left);
-    for (int64_t y = 0; y < m_.lines && wide > 0; ++y) {
-      const int64_t line = y - v.pad[1];
-      if (line < 0 || line >= v.source[1]) continue;
-      std::copy_n(image + (line * v.source[2] + first) * pair_steps, wide * pair_steps,
-                  band + (y * m_.pitch + left) * pair_steps);
-    }
   }
 
   void multiply(const SmallMemory& memory, const uint32_t* weights, int64_t group, int64_t groups,
@@ -150,7 +145,7 @@ class SmallTask {
     if (last && args_.bias)
       t.column_bias = static_cast<const float*>(args_.bias) + group_ * v.columns + column;
     // Lines of pixels in tiles as even as they come: 14 are 7 and 7. Without taps, one line.
-    const bool flat = m_.bare && v.step[1] == 1 && v.step[2] == 1;
+    const bool flat = m_.bare && v.step[2] == 1;
     const int64_t lines = flat ? 1 : v.result[1], wide = flat ? v.area() : v.result[2];
     const int64_t high = ceil_div(wide, ceil_div(wide, k_.rows));
     const int64_t h = tap / p.kernel[2], w = tap % p.kernel[2];
@@ -169,7 +164,8 @@ class SmallTask {
 
   void store(const SmallMemory& memory) const {
     const int64_t area = m_.view.area();
-    const int64_t at = ((image_ * plan_.problem.groups + group_) * m_.view.columns + column_) * area;
+    const int64_t group = image_ * plan_.problem.groups + group_;
+    const int64_t at = (group * m_.view.columns + column_) * area;
     const bool half = plan_.taken == ElementType::bf16;
     float* turned = half ? memory.turned : static_cast<float*>(args_.out) + at;
     plan_.isa->f32.transpose(memory.block, plan_.column_block, area, columns_, turned, area, area);
@@ -193,10 +189,12 @@ bool is_small_map(const ConvPlan& plan) {
   if (plan.isa->pairs.tiles || plan.direction == Direction::weight) return false;
   const DenseView v(p, plan.direction);
   if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return false;
-  // Half a step of zeros in two costs more than the border of a map (48 channels).
+  // From 20x20 pixels to 28x28 both forms measure the same, and half a step of zeros in two costs
+  // more than the border of a map (48 channels; Zen 5, November 2026).
   const int64_t depth = ceil_div(v.channels, 2 * pair_steps) * 2 * pair_steps;
-  return v.area() <= 400 && v.plane() <= 1600 && v.columns >= 24 && v.channels * 5 >= depth * 4 &&
-         extent(p, 1) <= 32 && extent(p, 2) <= 32;
+  const int64_t lines = (v.result[1] - 1) * v.step[1] + extent(p, 1), most = 2500;
+  return v.area() <= 400 && v.columns >= 24 && v.channels * 5 >= depth * 4 && lines <= most &&
+         v.pitch <= most && lines * v.pitch <= most;
 }
 
 void plan_small_map(ConvPlan& plan) {
@@ -204,7 +202,7 @@ void plan_small_map(ConvPlan& plan) {
   plan.packed_elements = packed_header + plan.problem.groups * map.words();
   if (!packs_in_task(plan))
     plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(uint32_t);
-  // Every task joins the map again: about four of an image, and panels of one task together.
+  // Every task joins the map again: about four of an image.
   plan.row_blocks = std::min(map.panels, ceil_div(4, plan.problem.groups));
   plan.column_block = 0;
   for (int64_t b = 0; b < plan.row_blocks; ++b)

@@ -24,7 +24,7 @@ struct SmallMap {
   int64_t taps, groups, vectors, panels;  // of pairs; of filters, padded
   int64_t lines, pitch;                   // of the band, in pixels
   bool bare;                              // the band is the image
-  SmallMap(const ConvPlan& plan)
+  explicit SmallMap(const ConvPlan& plan)
       : view(plan.problem, plan.direction), taps(taps_of(plan.problem)) {
     const ConvProblem& p = plan.problem;
     groups = ceil_div(std::max<int64_t>(1, view.channels), 2 * pair_steps);
@@ -32,13 +32,13 @@ struct SmallMap {
     panels = ceil_div(vectors, plan.isa->pairs.columns / small_lanes);
     lines = (view.result[1] - 1) * view.step[1] + extent(p, 1);
     pitch = view.pitch;
-    bare = taps == 1 && lines == view.source[1] && pitch == view.source[2] && !view.pad[1] &&
-           !view.pad[2];
+    bare = taps == 1 && view.step[1] == 1 && lines == view.source[1] &&
+           pitch == view.source[2] && !view.pad[1] && !view.pad[2];
   }
   // Panels as even as they come: 16 vectors are 3, 3, 3, 3, 2 and 2.
   int64_t first_vector(int64_t panel) const { return vectors * panel / panels; }
   int64_t words() const { return groups * taps * vectors * small_step; }
-  // In the packed weights: groups of pairs of a panel from `first` on.
+  // In the packed weights: steps of a panel from `first` on.
   int64_t place(int64_t group, int64_t panel, int64_t first) const {
     const int64_t wide = first_vector(panel + 1) - first_vector(panel);
     return group * words() + (first_vector(panel) * groups + wide * first) * taps * small_step;

@@ -97,7 +97,7 @@ class RowPacker {
     const PairKernels& k = plan_.isa->pairs;
     const auto split = type_ == ElementType::f32 ? k.split_filter : k.join_filter;
     SplitFilterArgs a{};
-    a.taps = taps_;
+    a.in_step = a.taps = taps_;
     a.pairs = s_.pairs;
     a.out_step = pair_block;
     a.out_term = steps(phase) * pair_block;
