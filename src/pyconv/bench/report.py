@@ -123,10 +123,10 @@ def legend(result: Result) -> str:
         lines.append(floors_text(result))
     if lower_forms(result):
         lines.append(
-            "lower accuracy: pyconv on float32 at these levels; bfloat16: on arrays of bfloat16. vs "
-            "best: the fastest peer at least as accurate, its time by theirs.\n"
-            "Columns of peers there: their time by that of pyconv on arrays of bfloat16, plain "
-            "weights (ov-bf16 holds packed ones)."
+            "lower accuracy: pyconv on float32 at these levels; bfloat16: on arrays of bfloat16, "
+            "with plain weights (ov-bf16 holds packed ones).\n"
+            "vs best there: the fastest peer at least as accurate, its time by pyconv's. Columns "
+            "of peers: their time by that of pyconv on arrays of bfloat16."
         )
     versions = {TOOLS[name].package: f"{TOOLS[name].package} {version}"
                 for name, version in result.tools.items() if name in TOOLS}  # fmt: skip
