@@ -114,6 +114,17 @@ def test_the_widest_table_fits_a_screen() -> None:
     assert max(map(len, text.splitlines())) <= 160
 
 
+def test_peers_in_bfloat16_meet_pyconv_on_such_arrays() -> None:
+    found = row(pyconv=2.0, pyconv_medium=1.0, pyconv_bf16=0.5, torch_bf16=0.75)
+    lines = [line.split() for line in report.format_result(result_of(found)).splitlines()]
+    levels = next(line for line in lines if line[:2] == ["lower", "accuracy"])
+    halves = next(line for line in lines if line[:1] == ["bfloat16"])
+    assert levels[2:] == ["pass", "medium", "ms", "error", "vs", "best"]
+    assert halves[1:] == ["pass", "bf16", "ms", "error", "vs", "best", "t-bf16", "error"]
+    values = lines[lines.index(halves) + 2]
+    assert (values[2], values[4], values[5]) == ("500", "1.50", "1.50")
+
+
 def test_a_reason_is_printed_once() -> None:
     rows = [row(pyconv=1.0), Row(Job(cases.find("lenet.c1")), {"pyconv": Figure(1.0, 0.0)})]
     for each in rows:

@@ -225,7 +225,6 @@ const uint32_t* packed_weights(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_split(const ConvPlan& plan, const ConvArgs& args) {
-  const uint32_t* packed = packed_weights(plan, args);
   ConvArgs wide = args;
   std::vector<float> bias;
   if (args.bias && plan.taken == ElementType::bf16) {
@@ -233,12 +232,15 @@ void run_split(const ConvPlan& plan, const ConvArgs& args) {
     widen(plan.taken, args.bias, plan.problem.k, bias.data());
     wide.bias = bias.data();
   }
+  if (!plan.split) return run_small_map(plan, args, wide);
+  const uint32_t* packed = packed_weights(plan, args);
   run_or_fall_back(plan, args, conv_work(plan.problem) * plan.split->products / 4,
                    [&](int64_t task) { return SplitTask(plan, wide, packed, task); });
 }
 
 template <int Products>
 void plan_products(ConvPlan& plan) {
+  if (Products == 1 && is_small_map(plan)) return plan_small_map(plan);
   plan_split(plan, Products);
 }
 
@@ -272,6 +274,7 @@ bool prefers(const ConvPlan& plan) {
     const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
     return rows >= least && channels >= least && area >= 32 && work >= 5e5;
   }
+  if (Products == 1 && is_small_map(plan)) return true;
   if (plan.stored == ElementType::bf16)
     return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&

@@ -77,4 +77,10 @@ std::size_t packed_bytes(const ConvPlan& plan);
 // Of float32 or of bfloat16.
 void pack_split(const ConvPlan& plan, const void* weight, ElementType type, void* out);
 
+// split_bf16_small.cpp: one product on a small map, which needs no SplitPlan. `wide` has a bias of
+// float32.
+bool is_small_map(const ConvPlan& plan);
+void plan_small_map(ConvPlan& plan);
+void run_small_map(const ConvPlan& plan, const ConvArgs& args, const ConvArgs& wide);
+
 }  // namespace pyconv

@@ -62,8 +62,12 @@ class RowPacker {
       std::fill_n(turned + s_.channels, width_ - s_.channels, 0.0f);
       return;
     }
-    for (int64_t c = 0; c < s_.channels; ++c)
+    for (int64_t c = 0; c < s_.channels; ++c) {
+      if (c + pages_ahead < s_.channels)
+        plan_.isa->f32.bring_near(
+            reinterpret_cast<const float*>(weight + (c + pages_ahead) * channel_step_), count / 2);
       widen(weight + c * channel_step_, count, lines + c * count);
+    }
     plan_.isa->f32.transpose(lines, count, s_.channels, count, turned, width_, width_);
   }
 
@@ -93,7 +97,7 @@ class RowPacker {
     const PairKernels& k = plan_.isa->pairs;
     const auto split = type_ == ElementType::f32 ? k.split_filter : k.join_filter;
     SplitFilterArgs a{};
-    a.taps = taps_;
+    a.in_step = a.taps = taps_;
     a.pairs = s_.pairs;
     a.out_step = pair_block;
     a.out_term = steps(phase) * pair_block;

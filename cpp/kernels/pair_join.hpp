@@ -88,11 +88,11 @@ inline void join_taps(const SplitFilterArgs& s, int64_t tap, uint32_t* out, Rang
   for (int q = 0; q < lanes; ++q) {
     const int64_t channel = 2 * q;
     const bool used = q < s.pairs && channel < s.channels;
-    const uint16_t* in = filter + channel * s.taps;
-    if (used) prefetch(in + 2 * s.pairs * s.taps);  // the next pairs of this filter
+    const uint16_t* in = filter + channel * s.in_step;
+    if (used) prefetch(in + 2 * s.pairs * s.in_step);  // the next pairs of this filter
     const Halves low = used ? Halves::load_range(in, 0, count) : Halves::zero();
     const Halves high = used && channel + 1 < s.channels
-                            ? Halves::load_range(in + s.taps, 0, count)
+                            ? Halves::load_range(in + s.in_step, 0, count)
                             : Halves::zero();
     const Pairs pairs = low_pairs(low, high);
     range.add({pairs.v});

@@ -130,10 +130,14 @@ void split_taps(const SplitFilterArgs& s, int64_t tap, uint32_t* out, RangeOf& r
   Vec<float> low[lanes], high[lanes], words[lanes];
   for (int q = 0; q < lanes; ++q) {
     const int64_t channel = 2 * q;
-    const float* in = static_cast<const float*>(s.in) + channel * s.taps + tap;
+    const float* in = static_cast<const float*>(s.in) + channel * s.in_step + tap;
     const bool used = q < s.pairs && channel < s.channels;
+    if (used) {  // the next pairs of this filter
+      prefetch(in + 2 * s.pairs * s.in_step);
+      prefetch(in + (2 * s.pairs + 1) * s.in_step);
+    }
     low[q] = used ? Vec<float>::load_n(in, count) : Vec<float>::zero();
-    high[q] = used && channel + 1 < s.channels ? Vec<float>::load_n(in + s.taps, count)
+    high[q] = used && channel + 1 < s.channels ? Vec<float>::load_n(in + s.in_step, count)
                                                : Vec<float>::zero();
     range.add(low[q]);
     range.add(high[q]);

@@ -47,8 +47,10 @@ struct SplitRunsArgs {
 };
 
 // Channels of a filter, [channel][tap], to words [tap][pair]; channels past the last are zeros.
+// Likewise of an image, whose pixels are the taps then.
 struct SplitFilterArgs {
   const void* in;  // float32, or bfloat16 to be joined
+  ptrdiff_t in_step;  // of channels
   int64_t channels, taps, pairs;
   uint32_t* out;  // 16 words are written per tap
   ptrdiff_t out_step, out_term;

@@ -19,6 +19,9 @@ from pyconv.bench.text import (
 from pyconv.bench.tools import TOOLS
 from pyconv.cli.table import format_table
 
+#: pyconv's forms that compute float32 in less; they have a table of their own.
+LEVELS = ("pyconv-high", "pyconv-medium")
+
 
 def format_result(result: Result) -> str:
     """Return the tables, the means and the legend."""
@@ -30,8 +33,10 @@ def format_result(result: Result) -> str:
         if fresh:
             title = f"{name}\n" if result.suites else ""
             sections.append(title + layers_table(result, fresh))
-        if lower_forms(result):
-            sections.append(reduced_table(result, fresh))
+        levels = [name for name in lower_forms(result) if name in LEVELS]
+        halves = [name for name in lower_forms(result) if name not in LEVELS]
+        sections.append(reduced_table("lower accuracy", result, fresh, levels))
+        sections.append(reduced_table("bfloat16", result, fresh, halves))
     sections += [
         means.format_means(result),
         "\n".join([*summaries(result), *faults(result), *disobedient(result)]),
@@ -78,11 +83,10 @@ def lower_forms(result: Result) -> list[str]:
     return [name for name in result.tools if name in TOOLS and TOOLS[name].accuracy != "fp32"]
 
 
-def reduced_table(result: Result, rows: list[Row]) -> str:
-    """Return the table of the tools of lower accuracy: time, error and, for ours, the ratio."""
-    names = lower_forms(result)
+def reduced_table(title: str, result: Result, rows: list[Row], names: list[str]) -> str:
+    """Return a table of tools of lower accuracy: time, error and, for ours, the ratio."""
     own = [name for name in names if name in result.forms()]
-    header = ["lower accuracy", "pass"]
+    header = [title, "pass"]
     for name in names:
         label = TOOLS[name].label
         header += [f"{label} ms", "error", "vs best"] if name in own else [label, "error"]
@@ -99,7 +103,8 @@ def reduced_table(result: Result, rows: list[Row]) -> str:
                 line += [milliseconds(figure.seconds), *cells]
                 line.append(ratio_text(best.ratio if best else None))
             else:
-                line += [ratio_text(row.ratio(name)), *cells]
+                ratio = row.against(own[0], name) if own else row.ratio(name)
+                line += [ratio_text(ratio), *cells]
         lines.append(line)
     return format_table(header, lines, left=2) if lines else ""
 
@@ -118,10 +123,10 @@ def legend(result: Result) -> str:
         lines.append(floors_text(result))
     if lower_forms(result):
         lines.append(
-            "lower accuracy: high and medium are pyconv's; vs best: the fastest peer at least as "
-            "accurate, its time by theirs.\n"
-            "Columns of peers there: their time by that of pyconv's fastest form at least as "
-            "accurate as they are."
+            "lower accuracy: pyconv on float32 at these levels; bfloat16: on arrays of bfloat16, "
+            "with plain weights (ov-bf16 holds packed ones).\n"
+            "vs best there: the fastest peer at least as accurate, its time by pyconv's. Columns "
+            "of peers: their time by that of pyconv on arrays of bfloat16."
         )
     versions = {TOOLS[name].package: f"{TOOLS[name].package} {version}"
                 for name, version in result.tools.items() if name in TOOLS}  # fmt: skip

@@ -83,6 +83,11 @@ class Row:
         ours = self.seconds(name) if name in OWN else self.own(name)
         return theirs / ours if theirs and ours else None
 
+    def against(self, own: str, peer: str) -> float | None:
+        """Return the peer's time by that of one of pyconv's forms."""
+        theirs, ours = self.seconds(peer), self.seconds(own)
+        return theirs / ours if theirs and ours else None
+
     def rivals(self, accuracy: str = "fp32") -> Iterator[str]:
         """Yield the peers with a time that are at least so accurate."""
         rank = ACCURACIES.index(accuracy)

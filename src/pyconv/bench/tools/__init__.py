@@ -83,6 +83,7 @@ TOOLS = {
     "pyconv-packed": Entry("pyconv_packed", "pyconv", "packed", packed=True, caps=True),
     "pyconv-high": Entry("pyconv_high", "pyconv", "high", "high", packed=True, caps=True),
     "pyconv-medium": Entry("pyconv_medium", "pyconv", "medium", "bf16", packed=True, caps=True),
+    "pyconv-bf16": Entry("pyconv_bf16", "pyconv", "bf16", "bf16", caps=True),
     "torch": Entry("torch_tool", "torch", "torch", caps=True),
     "torch-cl": Entry("torch_channels_last", "torch", "t-cl", caps=True),
     "onnxruntime": Entry("onnxruntime_tool", "onnxruntime", "ort", packed=True),
