@@ -4,8 +4,6 @@
 // stays in registers for all rows of windows that it belongs to. Across first, then down: ties and
 // NaN are then settled in the order of the taps, as the definition does.
 #pragma once
-#include <float.h>
-
 #include "kernels/max_position.hpp"
 #include "kernels/pool_short.hpp"
 
@@ -44,6 +42,11 @@ struct Strip {
     if constexpr (Step == 1) {
       return read<Inside>(row, k, outside);
     } else {
+      // Of tap 2 only the last lane is new: another pair of loads would cross as many lines again.
+      if (Inside && k == 2) {
+        const Vec<T> next = Vec<T>::set(row[column + 2 * lanes]);
+        return slide<1>(tap<true>(row, 0, outside), next);
+      }
       const int at = k / 2 * 2;
       const Vec<T> a = read<Inside>(row, at, outside), b = read<Inside>(row, at + 1, outside);
       return k % 2 ? odd_lanes(a, b) : even_lanes(a, b);
@@ -51,8 +54,9 @@ struct Strip {
   }
 };
 
-constexpr float lowest(float) { return -FLT_MAX; }
-constexpr double lowest(double) { return -DBL_MAX; }
+// The least finite number.
+constexpr float lowest(float) { return -0x1.fffffep127f; }
+constexpr double lowest(double) { return -0x1.fffffffffffffp1023; }
 
 // What windows make of their taps. at() tells which plane and vector of windows, a Cell is what is
 // kept of them: of tap 0 of a row, or of no row at all. across() joins tap k to it, down() the row
