@@ -212,6 +212,15 @@ def test_an_image_has_the_same_bits_in_any_batch(isa: str, rng: np.random.Genera
             assert arrays.avg_pool2d(image, **hyper).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("width", [7, 14, 40])
+@pytest.mark.parametrize("hyper", [(2, 2, 0), (3, 1, 1), (3, 2, 1)], ids=str)
+def test_the_first_of_two_zeros_wins(
+    isa: str, hyper: tuple[int, int, int], width: int, rng: np.random.Generator
+) -> None:
+    x = rng.choice(np.array([0.0, -0.0, -1.0], np.float32), (3, 9, width), p=[0.2, 0.2, 0.6])
+    assert arrays.max_pool2d(x, *hyper).tobytes() == reference.max_pool2d(x, *hyper).tobytes()
+
+
 def test_views_and_subclasses_are_taken(rng: np.random.Generator) -> None:
     base = rng.integers(-9, 9, (2, 3, 12, 14)).astype(np.float32)
     views = [base[..., ::-1], base[::2], base.transpose(0, 1, 3, 2), base[:, :, 1::3, ::2],

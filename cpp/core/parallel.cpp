@@ -1,6 +1,7 @@
 #include "core/parallel.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <thread>
 
@@ -48,7 +49,40 @@ std::atomic<int>& count() {
   return value;
 }
 
+// Threads that wait at once asleep, or for want of a processor, are never awake.
+bool threads_spin() {
+  const char* policy = std::getenv("OMP_WAIT_POLICY");
+  return !policy || (*policy != 'p' && *policy != 'P');
+}
+
+// The team of a calling thread. Runtimes let it spin for some time after its last work (libgomp for
+// more than 100 us), which is when short work is worth sharing.
+struct Team {
+  std::chrono::steady_clock::time_point seen;
+  double work = 0;  // since it slept: enough of it in short order is worth waking the team
+};
+thread_local Team team;
+
+constexpr std::chrono::microseconds nap{50};
+constexpr double waking_work = 10 * serial_work;
+
 }  // namespace
+
+bool threads_are_awake(double work) {
+  static const bool spin = threads_spin();
+  static const int processors = allowed_cpus();
+  if (!spin || thread_count() > processors) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - team.seen > nap) team.work = 0;
+  team.seen = now;
+  team.work += work;
+  return team.work > waking_work;
+}
+
+void note_threads_used() {
+  team.seen = std::chrono::steady_clock::now();
+  team.work = waking_work;
+}
 
 int thread_count() { return count().load(std::memory_order_relaxed); }
 void set_thread_count(int n) { count().store(n); }

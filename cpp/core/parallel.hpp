@@ -1,7 +1,8 @@
 // The only file with OpenMP: independent tasks on the threads of this process.
 //
 // A task writes what no other task writes, so neither the number of threads nor their order can
-// change a result. Work under about 30 microseconds runs on the calling thread.
+// change a result. Work under about 30 microseconds runs on the calling thread, or under 5 while
+// the other threads are awake.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -19,8 +20,11 @@ int thread_count();           // what parallel_for may use
 void set_thread_count(int);   // at least 1
 bool forked_after_threads();  // true in a child whose parent had started a team
 void note_threads_started();
+void note_threads_used();             // they wait for more, awake at first
+bool threads_are_awake(double work);  // asked before `work`, which is done alone if they are not
 
 constexpr double serial_work = 1.5e6;  // operations (or bytes) one core does in some 30 us
+constexpr double short_work = 4e5;     // awake threads start in 0.5 to 1 us, asleep in 5 to 50
 
 // Calls body(task) for every task in 0 .. tasks - 1; `work` is the cost of them all. The first
 // exception thrown by a body is thrown again here.
@@ -30,7 +34,8 @@ void parallel_for(int64_t tasks, double work, const Body& body) {
   const int64_t limit = thread_count();
   const int threads = static_cast<int>(tasks < limit ? tasks : limit);
   // libgomp cannot start a team in a child forked from a process that had one: run serially.
-  if (threads > 1 && work > serial_work && !omp_in_parallel() && !forked_after_threads()) {
+  if (threads > 1 && work > short_work && !omp_in_parallel() && !forked_after_threads() &&
+      (work > serial_work || threads_are_awake(work))) {
     note_threads_started();
     std::exception_ptr error;
     std::atomic<bool> failed{false};
@@ -46,6 +51,7 @@ void parallel_for(int64_t tasks, double work, const Body& body) {
         }
       }
     }
+    note_threads_used();
     if (failed.load()) std::rethrow_exception(error);
     return;
   }

@@ -117,6 +117,8 @@ inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
   const __m256 nan = _mm256_cmp_ps(v.v, v.v, _CMP_UNORD_Q);
   return {_mm256_blendv_ps(_mm256_max_ps(v.v, best.v), v.v, nan)};
 }
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<float> max_of(Vec<float> best, Vec<float> v) { return {_mm256_max_ps(v.v, best.v)}; }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ);
 }
@@ -205,6 +207,8 @@ inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
   const __m256d nan = _mm256_cmp_pd(v.v, v.v, _CMP_UNORD_Q);
   return {_mm256_blendv_pd(_mm256_max_pd(v.v, best.v), v.v, nan)};
 }
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<double> max_of(Vec<double> best, Vec<double> v) { return {_mm256_max_pd(v.v, best.v)}; }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ);
 }

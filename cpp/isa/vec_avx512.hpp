@@ -93,9 +93,11 @@ inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
 }
 // Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
 inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
-  const Vec<float>::Mask nan = _mm512_cmp_ps_mask(v.v, v.v, _CMP_UNORD_Q);
-  return {_mm512_mask_mov_ps(_mm512_max_ps(v.v, best.v), nan, v.v)};
+  const Vec<float>::Mask number = _mm512_cmp_ps_mask(v.v, v.v, _CMP_ORD_Q);
+  return {_mm512_mask_max_ps(v.v, number, v.v, best.v)};
 }
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<float> max_of(Vec<float> best, Vec<float> v) { return {_mm512_max_ps(v.v, best.v)}; }
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) {
   return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ);
 }
@@ -163,9 +165,11 @@ inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
 }
 // Likewise the maximum. Where the operands are equal or `best` is a NaN, max returns the second.
 inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
-  const Vec<double>::Mask nan = _mm512_cmp_pd_mask(v.v, v.v, _CMP_UNORD_Q);
-  return {_mm512_mask_mov_pd(_mm512_max_pd(v.v, best.v), nan, v.v)};
+  const Vec<double>::Mask number = _mm512_cmp_pd_mask(v.v, v.v, _CMP_ORD_Q);
+  return {_mm512_mask_max_pd(v.v, number, v.v, best.v)};
 }
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<double> max_of(Vec<double> best, Vec<double> v) { return {_mm512_max_pd(v.v, best.v)}; }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) {
   return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ);
 }

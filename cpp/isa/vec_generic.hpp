@@ -212,6 +212,12 @@ inline Vec<T> max_or_nan(Vec<T> best, Vec<T> v) {
     best.v[i] = (!(v.v[i] > best.v[i]) & (v.v[i] == v.v[i])) ? best.v[i] : v.v[i];
   return best;
 }
+// The maximum of numbers; of equal ones that is `best`.
+template <class T>
+inline Vec<T> max_of(Vec<T> best, Vec<T> v) {
+  for (int i = 0; i < Vec<T>::lanes; ++i) best.v[i] = v.v[i] > best.v[i] ? v.v[i] : best.v[i];
+  return best;
+}
 template <class T>
 inline typename Vec<T>::Mask le(Vec<T> a, Vec<T> b) {
   typename Vec<T>::Mask m;

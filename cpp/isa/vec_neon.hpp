@@ -129,6 +129,10 @@ inline Vec<float>::Mask stays(Vec<float> best, Vec<float> v) {
 inline Vec<float> max_or_nan(Vec<float> best, Vec<float> v) {
   return {vbslq_f32(stays(best, v), best.v, v.v)};
 }
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<float> max_of(Vec<float> best, Vec<float> v) {
+  return {vbslq_f32(vcgtq_f32(v.v, best.v), v.v, best.v)};
+}
 inline Vec<float>::Mask le(Vec<float> a, Vec<float> b) { return vcleq_f32(a.v, b.v); }
 inline Vec<float> select(Vec<float>::Mask m, Vec<float> yes, Vec<float> no) {
   return {vbslq_f32(m, yes.v, no.v)};
@@ -231,6 +235,10 @@ inline Vec<double>::Mask stays(Vec<double> best, Vec<double> v) {
 // Likewise the maximum. Where the operands are equal `best` is kept.
 inline Vec<double> max_or_nan(Vec<double> best, Vec<double> v) {
   return {vbslq_f64(stays(best, v), best.v, v.v)};
+}
+// The maximum of numbers; of equal ones that is `best`.
+inline Vec<double> max_of(Vec<double> best, Vec<double> v) {
+  return {vbslq_f64(vcgtq_f64(v.v, best.v), v.v, best.v)};
 }
 inline Vec<double>::Mask le(Vec<double> a, Vec<double> b) { return vcleq_f64(a.v, b.v); }
 inline Vec<double> select(Vec<double>::Mask m, Vec<double> yes, Vec<double> no) {

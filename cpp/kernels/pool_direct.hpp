@@ -5,6 +5,7 @@
 // NaN are then settled in the order of the taps, as the definition does.
 #pragma once
 #include "kernels/max_position.hpp"
+#include "kernels/pool_short.hpp"
 
 namespace {
 
@@ -41,6 +42,11 @@ struct Strip {
     if constexpr (Step == 1) {
       return read<Inside>(row, k, outside);
     } else {
+      // Of tap 2 only the last lane is new: another pair of loads would cross as many lines again.
+      if (Inside && k == 2) {
+        const Vec<T> next = Vec<T>::set(row[column + 2 * lanes]);
+        return slide<1>(tap<true>(row, 0, outside), next);
+      }
       const int at = k / 2 * 2;
       const Vec<T> a = read<Inside>(row, at, outside), b = read<Inside>(row, at + 1, outside);
       return k % 2 ? odd_lanes(a, b) : even_lanes(a, b);
@@ -48,32 +54,57 @@ struct Strip {
   }
 };
 
-template <class T>
-inline Vec<T> upper_half(Vec<T> v) {
-  return slide<Vec<T>::lanes / 2>(v, v);
-}
+// The least finite number.
+constexpr float lowest(float) { return -0x1.fffffep127f; }
+constexpr double lowest(double) { return -0x1.fffffffffffffp1023; }
 
 // What windows make of their taps. at() tells which plane and vector of windows, a Cell is what is
 // kept of them: of tap 0 of a row, or of no row at all. across() joins tap k to it, down() the row
-// below, which is row r of the windows, and put() stores the result at a place in the plane;
-// upper() has the upper half of its lanes in the lower, and whole() tells that the lanes are any
-// windows, all of them inside the image.
+// below, which is row r of the windows, and put() stores the result at a place in the plane.
+// On short maps know() tells instead what known() is for each window of a vector, of() which row
+// it is, and finish() stores.
+template <class T, int K>
+struct MaxNumbers;
+
 template <class T, int K>
 struct MaxValues {
+  using Finite = MaxNumbers<T, K>;
   using Cell = Vec<T>;
   T* out;
   Vec<T> none;
   explicit MaxValues(const PoolArgs<T>& a) : out(a.out), none(Vec<T>::set(a.fill)) {}
   void at(const PoolArgs<T>& a, int64_t plane, int64_t) { out = a.out + plane; }
-  void whole(const PoolArgs<T>&) {}
-  Cell of(Vec<T> tap) const { return tap; }
+  static T known(const PoolArgs<T>&, int64_t, int64_t) { return T(0); }
+  void know(Vec<T>) {}
+  void watch(Vec<T>, Vec<T>) {}
+  bool fine() const { return true; }
+  Cell of(Vec<T> tap, int = 1) const { return tap; }
   Cell outside() const { return none; }
   Cell across(Cell held, Vec<T> tap, int) const { return max_or_nan(held, tap); }
   Cell down(Cell held, Cell row, int) const { return max_or_nan(held, row); }
-  Cell upper(Cell held) const { return upper_half(held); }
   template <class P>
   void put(Cell best, int64_t at, int64_t, P part) const {
     store(best, out + at, part);
+  }
+  void finish(Cell best, int64_t at, Part part) const { store(best, out + at, part); }
+};
+
+// Finite numbers need no test for NaN at each step, which takes as long as the maximum itself.
+template <class T, int K>
+struct MaxNumbers : MaxValues<T, K> {
+  Vec<T> seen = Vec<T>::zero();  // becomes a NaN by one or by infinity
+  explicit MaxNumbers(const PoolArgs<T>& a) : MaxValues<T, K>(a) {
+    this->none = Vec<T>::set(lowest(T(0)));
+  }
+  Vec<T> across(Vec<T> held, Vec<T> tap, int) const { return max_of(held, tap); }
+  Vec<T> down(Vec<T> held, Vec<T> row, int) const { return max_of(held, row); }
+  void watch(Vec<T> u, Vec<T> v) {
+    const Vec<T> zero = Vec<T>::zero();
+    seen = add(seen, fma(u, zero, mul(v, zero)));
+  }
+  bool fine() const {
+    const Vec<T> zero = Vec<T>::zero();
+    return Vec<T>::to_bits(le(seen, zero)) == Vec<T>::to_bits(le(zero, zero));
   }
 };
 
@@ -81,11 +112,13 @@ struct MaxValues {
 // first tap inside, and the value -inf. (Padding is 1 at most, so that is tap 1.)
 template <class T, int K>
 struct MaxPositions {
+  using Finite = MaxPositions;
   using Cell = Position<T>;
   T* out;
   uint8_t* offsets;
-  Vec<T> none, leftmost, first;
-  explicit MaxPositions(const PoolArgs<T>& a) : none(Vec<T>::set(a.fill)) {
+  Vec<T> none, leftmost, first, top;
+  explicit MaxPositions(const PoolArgs<T>& a)
+      : out(a.out), offsets(a.offsets), none(Vec<T>::set(a.fill)) {
     const T tap = static_cast<T>(a.problem->pad_lo[1]);
     leftmost = Vec<T>::load_n(&tap, 1);
   }
@@ -94,8 +127,18 @@ struct MaxPositions {
     offsets = a.offsets + plane;
     first = x == 0 ? leftmost : Vec<T>::zero();
   }
-  void whole(const PoolArgs<T>&) {}
-  Cell of(Vec<T> tap) const { return {tap, first}; }
+  static T known(const PoolArgs<T>& a, int64_t y, int64_t x) {
+    const bool above = y == 0 && a.problem->pad_lo[0] > 0;
+    return static_cast<T>(x == 0 ? a.problem->pad_lo[1] : 0) + static_cast<T>(above ? K : 0);
+  }
+  void know(Vec<T> tap) {
+    const Vec<T> row = Vec<T>::set(T(K));
+    top = tap;
+    first = select(le(row, tap), sub(tap, row), tap);
+  }
+  void watch(Vec<T>, Vec<T>) {}
+  bool fine() const { return true; }
+  Cell of(Vec<T> tap, int row = 1) const { return {tap, row ? first : top}; }
   Cell outside() const { return {none, add(first, Vec<T>::set(T(K)))}; }
   Cell across(Cell held, Vec<T> tap, int k) const {
     take(tap, Vec<T>::set(static_cast<T>(k)), held);
@@ -105,34 +148,42 @@ struct MaxPositions {
     take(row.best, add(row.tap, Vec<T>::set(static_cast<T>(r * K))), held);
     return held;
   }
-  Cell upper(const Cell& held) const { return {upper_half(held.best), upper_half(held.tap)}; }
   template <class P>
   void put(const Cell& held, int64_t at, int64_t, P part) const {
+    store(held, out + at, offsets + at, part);
+  }
+  void finish(const Cell& held, int64_t at, Part part) const {
     store(held, out + at, offsets + at, part);
   }
 };
 
 template <class T, int K>
 struct Means {
+  using Finite = Means;
   using Cell = Vec<T>;
   T* out;
   const T* rows;
   Vec<T> none, columns;
-  explicit Means(const PoolArgs<T>& a) : rows(a.row_value), none(Vec<T>::zero()) {}
+  explicit Means(const PoolArgs<T>& a) : out(a.out), rows(a.row_value), none(Vec<T>::zero()) {}
   void at(const PoolArgs<T>& a, int64_t plane, int64_t x) {
     out = a.out + plane;
     columns = Vec<T>::load(a.column_value + x);
   }
-  void whole(const PoolArgs<T>& a) { columns = Vec<T>::set(a.column_value[0]); }
-  Cell of(Vec<T> tap) const { return tap; }
+  static T known(const PoolArgs<T>& a, int64_t y, int64_t x) {
+    return a.column_value[x] * a.row_value[y];
+  }
+  void know(Vec<T> divisors) { columns = divisors; }
+  void watch(Vec<T>, Vec<T>) {}
+  bool fine() const { return true; }
+  Cell of(Vec<T> tap, int = 1) const { return tap; }
   Cell outside() const { return none; }
   Cell across(Cell held, Vec<T> tap, int) const { return add(held, tap); }
   Cell down(Cell held, Cell row, int) const { return add(held, row); }
-  Cell upper(Cell held) const { return upper_half(held); }
   template <class P>
   void put(Cell sum, int64_t at, int64_t y, P part) const {
     store(div(sum, mul(columns, Vec<T>::set(rows[y]))), out + at, part);
   }
+  void finish(Cell sum, int64_t at, Part part) const { store(div(sum, columns), out + at, part); }
 };
 
 // `count` rows of windows from row y on, below one strip. (Copies, because what is read through a
@@ -169,40 +220,15 @@ void walk_down(const Strip<T, K, Step>& strip_, const Windows& w_, const PoolPro
   }
 }
 
-// 2x2 at a stride of 2, without a padding, and rows of the image of at most a vector: two rows of
-// windows share one. They took 12 cycles a row one by one, which is more than their memory.
-template <class T, class Windows>
-void pool_pairs(const PoolArgs<T>& a, Windows w) {
-  const PoolProblem& p = *a.problem;
-  const int64_t windows = p.output[1], width = p.input[1], end = a.row + a.rows;
-  const int n = static_cast<int>(width);
-  const Part part{static_cast<int>(windows)};
-  const auto row = [&](const T* first, const T* second) {
-    const Vec<T> u = Vec<T>::load_n(first, n), v = Vec<T>::load_n(second, n);
-    return w.across(w.of(even_lanes(u, v)), odd_lanes(u, v), 1);
-  };
-  for (int64_t plane = 0; plane < a.planes; ++plane) {
-    w.at(a, plane * p.output[0] * windows, 0);
-    w.whole(a);
-    const T* image = a.in + (plane * p.input[0] + 2 * a.row) * width;
-    for (int64_t y = a.row; y < end; y += 2, image += 4 * width) {
-      const bool pair = y + 1 < end;
-      const T* second = pair ? image + 2 * width : image;
-      const auto both = w.down(row(image, second), row(image + width, second + width), 1);
-      w.put(both, y * windows, y, part);
-      if (pair) w.put(w.upper(both), (y + 1) * windows, y, part);
-    }
-  }
-}
-
 template <class T, template <class, int> class Windows, int K, int Step>
 void pool_direct(const PoolArgs<T>& a) {
   const PoolProblem& p = *a.problem;
   const int64_t windows = p.output[1];
-  if constexpr (K == 2) {
-    const bool inside = p.pad_lo[0] == 0 && p.pad_lo[1] == 0 && 2 * windows <= p.input[1] &&
-                        2 * p.output[0] <= p.input[0];
-    if (inside && p.input[1] <= Vec<T>::lanes) return pool_pairs(a, Windows<T, K>(a));
+  if (ShortRows<T, K, Step>::fits(a)) {
+    using All = Windows<T, K>;
+    const ShortRows<T, K, Step> rows(a, All::known);
+    if (!rows.template run<typename All::Finite>()) rows.template run<All>();
+    return;
   }
   // The strips are the same for every band.
   static_assert(sizeof(Strip<T, K, Step>) <= pool_strip_bytes, "the driver's scratch");

@@ -5,8 +5,9 @@
 namespace pyconv {
 namespace {
 
-// Elements of the larger side that a task widens at a time.
-constexpr int64_t band_elements = 16384;
+// Elements of the larger side that a task widens at a time: both sides stay in a first-level cache.
+// (2x2 on 56x56 took 91 us with 16384, 61 with 6144.)
+constexpr int64_t band_elements = 6144;
 
 // Some rows of windows of some planes, as a problem of its own.
 struct Band {

@@ -82,6 +82,16 @@ _SHARED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
         (f"2s2.odd{h}x{w}", (1, 3, h, w), {"kernel_size": 2})
         for h, w in ((7, 7), (5, 13), (3, 31), (9, 33), (2, 35))
     ),
+    *(
+        (f"short.{k}s{s}p{p}.{c}x{h}x{w}", (1, c, h, w), {"kernel_size": k, "stride": s,
+                                                          "padding": p})
+        for k, s, p, c, h, w in (
+            (2, 2, 0, 5, 14, 14), (2, 2, 1, 3, 5, 6), (3, 2, 0, 3, 7, 7), (3, 2, 0, 2, 15, 16),
+            (3, 2, 1, 3, 14, 14), (3, 2, 1, 2, 13, 16), (3, 2, 1, 5, 5, 7), (3, 1, 1, 3, 7, 7),
+            (3, 1, 0, 2, 8, 8), (3, 2, 1, 1, 130, 9),
+        )
+    ),
+    ("short.ceil", (1, 3, 10, 12), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
     ("3s2p1.column", (1, 2, 40, 1), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("3s1p1.tall", (1, 1, 1100, 17), {"kernel_size": 3, "stride": 1, "padding": 1}),
 )  # fmt: skip
