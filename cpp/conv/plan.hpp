@@ -87,6 +87,7 @@ struct ConvPlan {
   std::shared_ptr<const SplitPlan> split;
   int64_t row_block = 0, row_blocks = 1, depth_block = 0, column_block = 0;  // largest of a task
   int64_t splits = 1, packed_elements = 0;
+  int64_t packed_panel = 0;  // the width of what is packed, where that depends on more than the weight
   int64_t tasks = 1;
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
