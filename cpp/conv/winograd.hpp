@@ -49,13 +49,14 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
   return m;
 }
 
-// Where an image has at most so many tiles, filters are the lanes of its products, in panels of so
-// many vectors that there are `panel_tasks` panels at least, if possible all of them full.
-constexpr int64_t most_tiles = 256, panel_tasks = 4;
+// Filters are the lanes of the products where the transformed tiles of an image are at most so many
+// bytes: they are read from the third-level cache by all tasks.
+constexpr int64_t most_tile_bytes = 8 << 20;
+
+// Vectors of a panel of filters then: all panels full if possible.
 inline int64_t panel_vectors(int64_t vectors, int64_t most) {
   for (int64_t v = most; v > 1; --v)
-    if (vectors % v == 0 && vectors / v >= panel_tasks) return v;
-  for (; most > 1 && ceil_div(vectors, most) < panel_tasks; --most) continue;
+    if (vectors % v == 0) return v;
   return most;
 }
 
@@ -92,7 +93,7 @@ struct WinogradGrid {
     }
     width = lanes * k.tile_vectors;
     const int64_t vectors = ceil_div(v.rows, lanes);
-    few = vectors >= panel_tasks && lines * across <= most_tiles;
+    few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
     filters = few ? panel_vectors(vectors, k.tile_vectors) * lanes
                   : common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
