@@ -273,7 +273,7 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 // Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
-// the 3x3 layers of benchmarks/ and on 10x10 to 28x28 maps of 64 to 512 channels, Zen 5, November
+// the 3x3 layers of benchmarks/ and on 3x3 to 28x28 maps of 64 to 512 channels, Zen 5, November
 // 2026.
 bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const WinogradView v(plan);
@@ -281,11 +281,21 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 100); }
-// Interleaved images fill few tiles of 4x4: F(2x2) is 13 % faster on 33x33 at dilation 2.
+// Raw filters of few panels are transformed for few tiles, and in few tasks.
+bool prefers_2x2(const ConvPlan& plan) {
+  const bool few_filters = !plan.packed && WinogradView(plan).rows < 64;
+  return prefers(plan, 2, few_filters ? 100 : 36);
+}
+
+bool has_few_tiles(const ConvPlan& plan, int64_t m) {
+  return plan.type == ElementType::f32 ? WinogradGrid<float>(plan, m).few
+                                       : WinogradGrid<double>(plan, m).few;
+}
+// Interleaved images that do not fit the caches fill few tiles of 4x4.
 bool prefers_4x4(const ConvPlan& plan) {
   const auto& dilation = plan.problem.dilation;
-  return prefers(plan, 4, 400) && dilation[1] == 1 && dilation[2] == 1;
+  const bool dense = dilation[1] == 1 && dilation[2] == 1;
+  return prefers(plan, 4, 121) && (dense || has_few_tiles(plan, 4));
 }
 
 }  // namespace

@@ -74,10 +74,11 @@ struct WinogradGrid {
   bool few;                         // tiles: see winograd_few_tiles.cpp
   int64_t lanes, width, filters, filter_panels;  // filters: of a panel
   int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
-  explicit WinogradGrid(const ConvPlan& plan) {
+  explicit WinogradGrid(const ConvPlan& plan)
+      : WinogradGrid(plan, winograd_kernels<T>(plan).tile) {}
+  WinogradGrid(const ConvPlan& plan, int64_t tile) : m(tile) {
     const WinogradView v(plan);
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
-    m = winograd_kernels<T>(plan).tile;
     points = (m + 2) * (m + 2);
     across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m);
     down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m);

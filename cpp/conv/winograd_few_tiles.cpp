@@ -16,9 +16,10 @@
 namespace pyconv {
 namespace {
 
-// Raw filters transformed at a time lie in a second-level cache. The products of a task may leave it,
-// as those of a point are made together; the tiles of all images lie in the third.
+// Raw filters transformed at a time lie in a second-level cache. The products of a task may leave
+// it, as those of a point are made together; the tiles of all images lie in the third.
 constexpr int64_t filter_bytes = 256 << 10, product_bytes = 1 << 20;
+constexpr int64_t least_tiles = 24;  // of a part: each reads, or transforms, the filters again
 
 // [image][group][point][chain of channels][tile][channel].
 template <class T>
@@ -56,8 +57,8 @@ struct TaskMemory {
   }
 };
 
-// Some lines of tiles of an image: part i of plan.splits. Residues of a dilated image lie between each
-// other in the result, so that one task has them all.
+// Some lines of tiles of an image: part i of plan.splits. Residues of a dilated image lie between
+// each other in the result, so that one task has them all.
 template <class T>
 struct Part {
   int64_t from, to, tiles;
@@ -236,9 +237,9 @@ void plan_few_tiles(ConvPlan& plan) {
   const int64_t size = sizeof(T), groups = plan.problem.groups;
   const int64_t tile = g.points * g.filters * size;  // of products
   if (v.dilation[1] == 1 && v.dilation[2] == 1) {
-    // Every part reads, or transforms, the filters again.
     const int64_t wanted = ceil_div(plan.packed ? 8 : 4, groups * g.filter_panels);
-    plan.splits = std::min(g.lines, std::max(wanted, ceil_div(s.count * tile, product_bytes)));
+    const int64_t parts = std::clamp<int64_t>(s.count / least_tiles, 1, wanted);
+    plan.splits = std::min(g.lines, std::max(parts, ceil_div(s.count * tile, product_bytes)));
   }
   const int64_t tiles = ceil_div(g.lines, plan.splits) * g.across;
   const int64_t fit = std::min(most_tile_bytes / (groups * s.plane * size),
