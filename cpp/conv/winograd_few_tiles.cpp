@@ -19,6 +19,7 @@ namespace {
 // Raw filters transformed at a time lie in a second-level cache. The products of a task may leave
 // it, as those of a point are made together; the tiles of all images lie in the third.
 constexpr int64_t filter_bytes = 256 << 10, product_bytes = 1 << 20;
+constexpr int64_t images_bytes = 2 << 20;  // of tiles, where that is more than one image
 constexpr int64_t least_tiles = 24;  // of a part: each reads, or transforms, the filters again
 
 // [image][group][point][chain of channels][tile][channel].
@@ -242,7 +243,7 @@ void plan_few_tiles(ConvPlan& plan) {
     plan.splits = std::min(g.lines, std::max(parts, ceil_div(s.count * tile, product_bytes)));
   }
   const int64_t tiles = ceil_div(g.lines, plan.splits) * g.across;
-  const int64_t fit = std::min(most_tile_bytes / (groups * s.plane * size),
+  const int64_t fit = std::min(images_bytes / (groups * s.plane * size),
                                product_bytes / (tiles * tile));
   const int64_t images = std::max<int64_t>(1, std::min(plan.problem.n, fit));
   plan.column_block = images * tiles;
