@@ -53,8 +53,13 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
 // bytes: they are read from the third-level cache by all tasks.
 constexpr int64_t most_tile_bytes = 8 << 20;
 
-// Vectors of a panel of filters then: all panels full if possible.
-inline int64_t panel_vectors(int64_t vectors, int64_t most) {
+// So many tiles at least are a task, as every task reads, or transforms, its filters for itself.
+constexpr int64_t least_tiles = 24;
+
+// Vectors of a panel of filters then: all panels full if possible, and two of them where tiles are
+// not split into tasks.
+inline int64_t panel_vectors(int64_t vectors, bool split, int64_t most) {
+  if (!split) most = std::min(most, ceil_div(vectors, 2));
   for (int64_t v = most; v > 1; --v)
     if (vectors % v == 0) return v;
   return most;
@@ -95,7 +100,8 @@ struct WinogradGrid {
     width = lanes * k.tile_vectors;
     const int64_t vectors = ceil_div(v.rows, lanes);
     few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
-    filters = few ? panel_vectors(vectors, k.tile_vectors) * lanes
+    const bool split = v.dilation[1] * v.dilation[2] == 1 && tiles() >= 2 * least_tiles;
+    filters = few ? panel_vectors(vectors, split, k.tile_vectors) * lanes
                   : common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;

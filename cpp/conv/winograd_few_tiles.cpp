@@ -20,7 +20,6 @@ namespace {
 // it, as those of a point are made together; the tiles of all images lie in the third.
 constexpr int64_t filter_bytes = 256 << 10, product_bytes = 1 << 20;
 constexpr int64_t images_bytes = 2 << 20;  // of tiles, where that is more than one image
-constexpr int64_t least_tiles = 24;  // of a part: each reads, or transforms, the filters again
 
 // [image][group][point][chain of channels][tile][channel].
 template <class T>
