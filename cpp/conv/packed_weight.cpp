@@ -37,7 +37,7 @@ const void* PackedWeight::pack_for(const ConvPlan& plan) const {
   // An algorithm belongs to one direction.
   std::vector<int64_t> key{reinterpret_cast<intptr_t>(plan.algorithm),
                            reinterpret_cast<intptr_t>(plan.isa), plan.problem.groups,
-                           plan.problem.c};
+                           plan.problem.c, plan.packed_panel};
   const std::size_t bytes =
       static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
   return pack_for(std::move(key), bytes,

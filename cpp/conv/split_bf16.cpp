@@ -279,7 +279,7 @@ bool prefers(const ConvPlan& plan) {
     return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
          (!forward || p.stride[2] <= 2) &&
-         !(area >= 2500 && would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
+         !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 // A task owns some columns (tiles, in panels of a tile's width) and some rows of one image and group.
 // It transforms its tiles for all channels, multiplies a block of rows for all points, and transforms
 // the block back: what it works on stays in the second-level cache. Filters are transformed once per
-// call, or once per PackedWeight. Small maps have it the other way round: see shares_tiles.
+// call, or once per PackedWeight. Small maps have it the other way round: winograd_few_tiles.cpp.
 //
 // Sums of pixels that the definition keeps apart meet in a tile: an infinity or NaN would spread to
 // its neighbours, and a sum may overflow where no result does. An image with such a result is
@@ -41,68 +41,28 @@ class WinogradTask {
     panels_ = ceil_div(vectors_, k_.tile_vectors);
   }
 
-  // Filters of all groups; false if a result is not finite.
+  // Filters of all groups, transformed; false if a result is not finite.
   bool run(const T* filters) const {
     Arena arena(task_scratch(plan_.task_bytes));
     const WinogradMemory<T> memory(plan_, arena);
-    transform_tiles(memory, memory.tiles, 0, v_.channels);
+    transform_tiles(memory);
     bool finite = true;
     for (int64_t i = 0; i < at_.rows; i += plan_.row_block) {
       const int64_t rows = std::min(plan_.row_block, at_.rows - i);
-      multiply(memory, memory.tiles, packed(filters), at_.row + i, rows, 0, v_.channels);
+      multiply(memory, filters + at_.group * g_.filter_panels * g_.points * g_.filter_point,
+               at_.row + i, rows);
       finite &= transform_back(memory, at_.row + i, rows);
     }
     return finite;
-  }
-
-  // Some channels of the tiles of a plan that shares them.
-  void share_tiles(T* tiles, int64_t from, int64_t to) const {
-    Arena arena(task_scratch(plan_.task_bytes));
-    transform_tiles(WinogradMemory<T>(plan_, arena), tiles, from, to);
-  }
-
-  // What they give with this task's filters, which are the transformed `filters`, or raw.
-  bool run_shared(const WinogradMemory<T>& memory, const T* tiles, const T* filters) const {
-    if (filters) {
-      multiply(memory, tiles, packed(filters), at_.row, at_.rows, 0, v_.channels);
-      return transform_back(memory, at_.row, at_.rows);
-    }
-    int64_t from = 0;
-    do {
-      const int64_t to = std::min(from + plan_.depth_block, v_.channels);
-      transform_filters(memory, from, to);
-      multiply(memory, tiles, {memory.filters, memory.filters_point, at_.row, from}, at_.row,
-               at_.rows, from, to);
-      from = to;
-    } while (from < v_.channels);
-    return transform_back(memory, at_.row, at_.rows);
   }
 
  private:
   // Where part i begins when `count` things are shared as evenly as they come.
   static int64_t share(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
 
-  // Transformed filters from `row` and `channel` on, in panels as transform_panel leaves them.
-  struct Filters {
-    const T* first;
-    int64_t point, row, channel;
-  };
-  Filters packed(const T* filters) const {
-    const T* first = filters + at_.group * g_.filter_panels * g_.points * g_.filter_point;
-    return {first, g_.filter_point, 0, 0};
-  }
-  const T* find(const Filters& f, int64_t row, int64_t point) const {
-    const int64_t panel = (row - f.row) / g_.filters * g_.points + point;
-    return f.first + panel * f.point + (row - f.row) % g_.filters;
-  }
-
-  // This task's raw filters, channels from .. to - 1.
-  void transform_filters(const WinogradMemory<T>& memory, int64_t from, int64_t to) const {
-    const int64_t panel = g_.points * memory.filters_point;
-    for (int64_t i = 0; i < at_.rows; i += g_.filters)
-      transform_panel(plan_, static_cast<const T*>(args_.other), at_.group,
-                      (at_.row + i) / g_.filters, from, to, memory.filters + i / g_.filters * panel,
-                      memory.filters_point, memory.taps);
+  const T* find(const T* filters, int64_t row, int64_t point) const {
+    const int64_t panel = row / g_.filters * g_.points + point;
+    return filters + panel * g_.filter_point + row % g_.filters;
   }
 
   struct Panel {
@@ -153,16 +113,14 @@ class WinogradTask {
     }
   }
 
-  // Channels from .. to - 1.
-  void transform_tiles(const WinogradMemory<T>& memory, T* tiles, int64_t from, int64_t to) const {
+  void transform_tiles(const WinogradMemory<T>& memory) const {
     if (!panels_) return;
     const Panel end = panel(panels_ - 1);
     const int64_t wide = v_.dilation[2], row_tiles = across_ * wide;
     const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) +
-              ((at_.image * plan_.problem.groups + at_.group) * v_.channels + from) *
-                  v_.source_plane();
+              (at_.image * plan_.problem.groups + at_.group) * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
     a.step = g_.m * wide;
@@ -176,51 +134,51 @@ class WinogradTask {
     t.residue = wide * memory.strip_row;
     t.next = 1;
     t.point = memory.tiles_point;
-    for (int64_t c = from; c < to; ++c, a.plane += v_.source_plane()) {
+    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
       fill_strip(memory, a, top, bottom);
       for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
         t.strip = memory.strip + strip_line(line / wide, top) * t.row +
                   line % wide * memory.strip_row + column;
         t.lanes = n;
-        t.points = tiles + place(p, c, v_.channels) + i;
+        t.points = memory.tiles + place(p, c, v_.channels) + i;
         w_.input(t);
       });
     }
   }
 
-  // Products of some rows, channels from .. to - 1, added to those of the channels before.
-  void multiply(const WinogradMemory<T>& memory, const T* all_tiles, const Filters& f, int64_t row,
-                int64_t rows, int64_t from, int64_t to) const {
+  // Products of some rows with this group's filters.
+  void multiply(const WinogradMemory<T>& memory, const T* filters, int64_t row,
+                int64_t rows) const {
     TileArgs<T> t{};
     t.a_rows = plan_.left.rows.data();
     t.c_row = g_.width;
     t.ahead_step = g_.filters;
     const int64_t limit = chain_length(plan_, v_.channels);
     for (int64_t point = 0; point < g_.points; ++point) {
-      const T* tiles = all_tiles + point * memory.tiles_point;
+      const T* tiles = memory.tiles + point * memory.tiles_point;
       T* products = memory.products + point * memory.products_point;
       for (int64_t j = 0; j < panels_; ++j) {
         const Panel p = panel(j);
         t.columns = static_cast<int>(p.tiles);
         const auto vectors = static_cast<std::size_t>(ceil_div(p.tiles, g_.lanes)) - 1;
         t.b = tiles + place(p, 0, v_.channels);
-        int64_t at = from;
+        int64_t at = 0;
         do {  // at least once: without channels the products are zero
-          t.depth = std::min(limit, to - at);
+          t.depth = std::min(limit, v_.channels - at);
           t.accumulate = at > 0;
-          t.a_cols = plan_.left.cols.data() + at - f.channel;
+          t.a_cols = plan_.left.cols.data() + at;
           t.b_rows = phase_.b_rows.data() + at;
           for (int64_t i = 0; i < rows; i += k_.tile_rows) {
-            t.a = find(f, row + i, point);
+            t.a = find(filters, row + i, point);
             t.c = products + place(p, i, plan_.row_block);
             const bool bring = j == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
             const bool more = i + k_.tile_rows < rows;
-            const T* next = find(f, more ? row + i + k_.tile_rows : row, more ? point : point + 1);
-            t.ahead = bring ? next + (at - f.channel) * g_.filters : nullptr;
+            const int64_t next = more ? row + i + k_.tile_rows : row;
+            t.ahead = bring ? find(filters, next, point + !more) + at * g_.filters : nullptr;
             k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
           }
           at += t.depth;
-        } while (at < to);
+        } while (at < v_.channels);
       }
     }
   }
@@ -266,9 +224,8 @@ class WinogradTask {
   int64_t column_ = 0, across_ = 0, first_ = 0, vectors_ = 0, panels_ = 0;
 };
 
-// Every task transforms its own tiles.
 template <class T>
-void run_large_map(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
+void run_many_tiles(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
   const WinogradGrid<T> g(plan);
   const ConvPhase& phase = plan.phases[0];
   const int64_t rows = WinogradView(plan).rows;
@@ -296,41 +253,13 @@ void run_large_map(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& 
   });
 }
 
-// Tiles first, then filters: see shares_tiles.
-template <class T>
-void run_small_map(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
-  const WinogradGrid<T> g(plan);
-  const WinogradView v(plan);
-  const int64_t images = plan.problem.n * plan.problem.groups, groups = plan.problem.groups;
-  const int64_t part = shared_tiles(plan, g), chunks = ceil_div(v.channels, filter_channels);
-  T* tiles = static_cast<T*>(call_scratch(plan.shared_bytes));
-  parallel_for(images * chunks, 2.0 * static_cast<double>(plan.shared_bytes), [&](int64_t task) {
-    const int64_t image = task / chunks, from = task % chunks * filter_channels;
-    WinogradTask<T>(plan, args, {image / groups, image % groups, 0, 0, 0, 0})
-        .share_tiles(tiles + image * part, from, std::min(from + filter_channels, v.channels));
-  });
-  const T* filters = nullptr;
-  if (args.packed) filters = static_cast<const T*>(args.packed->pack_for(plan));
-  parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
-    const int64_t group = task / plan.row_blocks, row = task % plan.row_blocks * plan.row_block;
-    Arena arena(task_scratch(plan.task_bytes));
-    const WinogradMemory<T> memory(plan, arena);
-    for (int64_t n = 0; n < plan.problem.n; ++n) {
-      const WinogradTask<T> one(plan, args,
-                                {n, group, 0, 0, row, std::min(plan.row_block, v.rows - row)});
-      if (!one.run_shared(memory, tiles + (n * groups + group) * part, filters))
-        again[static_cast<std::size_t>(n)] = true;
-    }
-  });
-}
-
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   ForbiddenImages again(static_cast<std::size_t>(plan.problem.n));
-  if (shares_tiles(plan)) {
-    run_small_map<T>(plan, args, again);
+  if (WinogradGrid<T>(plan).few) {
+    run_few_tiles<T>(plan, args, again);
   } else {
-    run_large_map<T>(plan, args, again);
+    run_many_tiles<T>(plan, args, again);
   }
   run_forbidden(plan, args, again);
 }
@@ -344,7 +273,7 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 // Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
-// the 3x3 layers of benchmarks/ and on 10x10 to 28x28 maps of 64 to 512 channels, Zen 5, November
+// the 3x3 layers of benchmarks/ and on 3x3 to 28x28 maps of 64 to 512 channels, Zen 5, November
 // 2026.
 bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const WinogradView v(plan);
@@ -352,11 +281,21 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 100); }
-// Interleaved images fill few tiles of 4x4: F(2x2) is 13 % faster on 33x33 at dilation 2.
+// Raw filters of few panels are transformed for few tiles, and in few tasks.
+bool prefers_2x2(const ConvPlan& plan) {
+  const bool few_filters = !plan.packed && WinogradView(plan).rows < 64;
+  return prefers(plan, 2, few_filters ? 100 : 36);
+}
+
+bool has_few_tiles(const ConvPlan& plan, int64_t m) {
+  return plan.type == ElementType::f32 ? WinogradGrid<float>(plan, m).few
+                                       : WinogradGrid<double>(plan, m).few;
+}
+// Interleaved images that do not fit the caches fill few tiles of 4x4.
 bool prefers_4x4(const ConvPlan& plan) {
   const auto& dilation = plan.problem.dilation;
-  return prefers(plan, 4, 400) && dilation[1] == 1 && dilation[2] == 1;
+  const bool dense = dilation[1] == 1 && dilation[2] == 1;
+  return prefers(plan, 4, 121) && (dense || has_few_tiles(plan, 4));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 
+#include "conv/fallback.hpp"
 #include "conv/list.hpp"
 #include "core/scratch.hpp"
 
@@ -48,6 +49,22 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
   return m;
 }
 
+// Filters are the lanes of the products where the transformed tiles of an image are at most so many
+// bytes: they are read from the third-level cache by all tasks.
+constexpr int64_t most_tile_bytes = 8 << 20;
+
+// So many tiles at least are a task, as every task reads, or transforms, its filters for itself.
+constexpr int64_t least_tiles = 24;
+
+// Vectors of a panel of filters then: all panels full if possible, and two of them where tiles are
+// not split into tasks.
+inline int64_t panel_vectors(int64_t vectors, bool split, int64_t most) {
+  if (!split) most = std::min(most, ceil_div(vectors, 2));
+  for (int64_t v = most; v > 1; --v)
+    if (vectors % v == 0) return v;
+  return most;
+}
+
 // The tiles of an image, in bands of columns so that the tiles of a task share rows of the image; how
 // many a panel of tiles and a panel of filters hold.
 //
@@ -59,12 +76,14 @@ struct WinogradGrid {
   int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles: of a residue
   int64_t rows, lines;              // of tiles: of all residues of rows; and of columns
   int64_t bands, band, narrowest;   // the most and the fewest tiles in a row of one
-  int64_t lanes, width, filters, filter_panels;
+  bool few;                         // tiles: see winograd_few_tiles.cpp
+  int64_t lanes, width, filters, filter_panels;  // filters: of a panel
   int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
-  explicit WinogradGrid(const ConvPlan& plan) {
+  explicit WinogradGrid(const ConvPlan& plan)
+      : WinogradGrid(plan, winograd_kernels<T>(plan).tile) {}
+  WinogradGrid(const ConvPlan& plan, int64_t tile) : m(tile) {
     const WinogradView v(plan);
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
-    m = winograd_kernels<T>(plan).tile;
     points = (m + 2) * (m + 2);
     across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m);
     down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m);
@@ -79,10 +98,15 @@ struct WinogradGrid {
       narrowest = std::min(narrowest, edge(i + 1) - edge(i));
     }
     width = lanes * k.tile_vectors;
-    filters = common_multiple(lanes, k.tile_rows);
+    const int64_t vectors = ceil_div(v.rows, lanes);
+    few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
+    const bool split = v.dilation[1] * v.dilation[2] == 1 && tiles() >= 2 * least_tiles;
+    filters = few ? panel_vectors(vectors, split, k.tile_vectors) * lanes
+                  : common_multiple(lanes, k.tile_rows);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;
   }
+  int64_t tiles() const { return lines * across; }  // of an image
   // Where band i begins: whole vectors, as even as they come.
   int64_t edge(int64_t i) const {
     return std::min(across, ceil_div(across, lanes) * i / bands * lanes);
@@ -98,18 +122,13 @@ int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
   return 9 * g.filters * filter_channels;
 }
 
-// On small maps the filters are the larger operand: then tiles are transformed into memory that all
-// tasks share, and a task owns some filters and all tiles of all images. Raw filters are
-// transformed there, plan.depth_block channels at a time, just before use.
-inline bool shares_tiles(const ConvPlan& plan) { return plan.depth_block > 0; }
-
 template <class T>
 struct WinogradMemory {
-  T *strip, *tiles, *products, *filters, *taps;
+  T *strip, *tiles, *products;
   int64_t strip_row;  // of one residue, with a vector of slack
   // From one point to the next: a line more than it holds, because a tile is written to all points
   // in turn, and a multiple of 4 KB would put them all into one set of the first-level cache.
-  int64_t tiles_point, products_point, filters_point;
+  int64_t tiles_point, products_point;
   WinogradMemory(const ConvPlan& plan, Arena& arena) {
     const WinogradGrid<T> g(plan);
     strip_row = ceil_div(g.band + 1 + g.lanes, g.lanes) * g.lanes;
@@ -120,12 +139,8 @@ struct WinogradMemory {
     strip = arena.take<T>((rows * g.m + residues * 2) * g.m * v.dilation[2] * strip_row);
     tiles_point = v.channels * plan.column_block + g.lanes;
     products_point = plan.row_block * plan.column_block + g.lanes;
-    tiles = shares_tiles(plan) ? nullptr : arena.take<T>(g.points * tiles_point);
+    tiles = arena.take<T>(g.points * tiles_point);
     products = arena.take<T>(g.points * products_point);
-    filters_point = plan.depth_block * g.filters + g.lanes;
-    const int64_t panels = shares_tiles(plan) ? plan.row_block / g.filters : 0;
-    filters = arena.take<T>(panels * g.points * filters_point);
-    taps = arena.take<T>(panels ? filter_taps(g) : 0);
   }
 };
 
@@ -137,11 +152,6 @@ inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t 
   return 2 * covered <= 3 * pixels(result);
 }
 
-template <class T>
-int64_t shared_tiles(const ConvPlan& plan, const WinogradGrid<T>& g) {  // elements of one group
-  return g.points * (WinogradView(plan).channels * plan.column_block + g.lanes);
-}
-
 // Channels of one chain, all about as long.
 inline int64_t chain_length(const ConvPlan& plan, int64_t channels) {
   channels = std::max<int64_t>(1, channels);
@@ -150,8 +160,27 @@ inline int64_t chain_length(const ConvPlan& plan, int64_t channels) {
 
 const char* winograd_refuses(const ConvPlan& plan);
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
+// winograd_few_tiles.cpp
+template <class T>
+void plan_few_tiles(ConvPlan& plan);
+template <class T>
+void run_few_tiles(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again);
 // winograd_filters.cpp
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
+
+// One row of pixels of `count` planes, [pixel][plane] with `wide` planes; zeros outside the image.
+template <class T>
+void lay_row(const Kernels<T>& k, const T* planes, const int64_t (&size)[3], int64_t y, int64_t x,
+             int64_t pixels, int64_t count, int64_t wide, T* out) {
+  const bool inside = y >= 0 && y < size[1];
+  const int64_t from = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
+  const int64_t to = inside ? std::clamp(size[2] - x, from, pixels) : pixels;
+  std::fill_n(out, from * wide, T(0));
+  if (to > from)
+    k.transpose(planes + y * size[2] + x + from, size[1] * size[2], count, to - from,
+                out + from * wide, wide, ceil_div(count, k.lanes) * k.lanes);
+  std::fill_n(out + to * wide, (pixels - to) * wide, T(0));
+}
 
 // A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel]
 // with points `point` elements apart; zeros where the panel is not full. `taps` is scratch.

@@ -45,9 +45,8 @@ void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64
       k.transpose(in + (row * v.channels + c) * 9, v.channels * 9, count, n * 9, taps, g.filters,
                   g.filters);
     }
-    for (int64_t j = 0; j < g.filters; j += g.lanes)
-      w.filter(v.forward ? tap + j : tap + 8 * g.filters + j, v.forward ? g.filters : -g.filters,
-               g.lanes, points + j, point);
+    w.filter(v.forward ? tap : tap + 8 * g.filters, v.forward ? g.filters : -g.filters, g.filters,
+             points, point);
   }
 }
 template void transform_panel(const ConvPlan&, const float*, int64_t, int64_t, int64_t, int64_t,

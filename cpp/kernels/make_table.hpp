@@ -39,8 +39,8 @@ constexpr void fill_tiles(Kernels<T>& k) {
 
 template <class T, int M>
 constexpr WinogradKernels<T> make_winograd() {
-  return {M, &winograd_input<T, M>, &winograd_output<T, M>, &winograd_gradient<T, M>,
-          &winograd_weight<T, M>, &winograd_filter<T, M>};
+  return {M, &winograd_input<T, M>, &winograd_output<T, M>, &winograd_pixels<T, M>,
+          &winograd_gradient<T, M>, &winograd_weight<T, M>, &winograd_filter<T, M>};
 }
 
 template <class T, int Form, int K, int Step>

@@ -212,7 +212,7 @@ struct PoolKernels {
 };
 
 // M x M outputs of a 3x3 filter come from N x N inputs, N = M + 2. The lanes are tiles side by side
-// (forward, data gradient) or channels (weight gradient). Point p of lane i is at points[p * point + i].
+// or channels. Point p of lane i is at points[p * point + i].
 template <class T>
 struct WinogradInputArgs {
   const T* strip;  // element (r, x) of lane i at strip[r * row + x % M * residue + x / M * next + i]
@@ -234,17 +234,32 @@ struct WinogradOutputArgs {
   bool relu;
 };
 
+// One tile, the lanes are filters.
+template <class T>
+struct WinogradPixelArgs {
+  const T* points;
+  ptrdiff_t point;
+  int64_t lanes;       // whole vectors, of which
+  int64_t filters;     // have a bias
+  T* out;              // lane i of output (r, x) at out[r * out_row + x * out_step + i]
+  ptrdiff_t out_row, out_step;
+  int64_t rows, columns;  // of the output: at most M each
+  const T* bias;          // or null
+  bool relu;
+};
+
 // F(M x M, 3 x 3).
 template <class T>
 struct WinogradKernels {
   int tile;
   void (*input)(const WinogradInputArgs<T>&);
   bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
+  bool (*pixels)(const WinogradPixelArgs<T>&);   // likewise
   void (*gradient)(const WinogradInputArgs<T>&);  // M x M gradients of outputs to N x N points
   // N x N points to the 3 x 3 taps of a weight gradient; false: one was not finite.
   bool (*weight)(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap);
   // Tap t of filter i is taps[t * tap + i]; a filter is turned by 180 degrees with its last tap
-  // first and a negative `tap`.
+  // first and a negative `tap`. Whole vectors of filters.
   void (*filter)(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point);
 };
 

@@ -199,33 +199,48 @@ void store_columns(const Vec<T> (&y)[4], T* out, ptrdiff_t step, int64_t n) {
   store_spread(v, out, step, n);
 }
 
-// One vector of tiles, of which `n` count. `probe` becomes NaN at the first infinity or NaN.
+// The columns of N x N points at `in` transformed back, of one vector of which `n` lanes count.
 template <class T, int M, bool whole>
-inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Vec<T> probe) {
+inline void columns_back(const T* in, ptrdiff_t point, int n, Vec<T> (&half)[M][M + 2]) {
   constexpr int N = M + 2;
-  const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
-  Vec<T> half[M][N];
 #pragma GCC unroll 8
   for (int x = 0; x < N; ++x) {
     Vec<T> m[N], y[M];
-    const T* in = a.points + x * a.point + i;
 #pragma GCC unroll 8
-    for (int r = 0; r < N; ++r, in += N * a.point)
-      m[r] = whole ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
+    for (int r = 0; r < N; ++r) {
+      const T* at = in + (r * N + x) * point;
+      m[r] = whole ? Vec<T>::load(at) : Vec<T>::load_n(at, n);
+    }
     Minimal<M>::output(m, y);
 #pragma GCC unroll 8
     for (int r = 0; r < M; ++r) half[r][x] = y[r];
   }
+}
+
+// One row of outputs. `probe` becomes NaN at the first infinity or NaN.
+template <class T, int M>
+inline void finish_row(const Vec<T> (&half)[M + 2], Vec<T> bias, bool relu, Vec<T> (&y)[M],
+                       Vec<T>& probe) {
+  const Vec<T> zero = Vec<T>::zero();
+  Minimal<M>::output(half, y);
+#pragma GCC unroll 8
+  for (int x = 0; x < M; ++x) {
+    probe = fma(y[x], zero, probe);
+    y[x] = add(y[x], bias);
+    if (relu) y[x] = select(le(y[x], zero), zero, y[x]);
+  }
+}
+
+// One vector of tiles, of which `n` count.
+template <class T, int M, bool whole>
+inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Vec<T> probe) {
+  const Vec<T> bias = Vec<T>::set(a.bias);
+  Vec<T> half[M][M + 2];
+  columns_back<T, M, whole>(a.points + i, a.point, n, half);
 #pragma GCC unroll 8
   for (int r = 0; r < M; ++r) {
     Vec<T> y[M];
-    Minimal<M>::output(half[r], y);
-#pragma GCC unroll 8
-    for (int x = 0; x < M; ++x) {
-      probe = fma(y[x], zero, probe);
-      y[x] = add(y[x], bias);
-      if (a.relu) y[x] = select(le(y[x], zero), zero, y[x]);
-    }
+    finish_row<T, M>(half[r], bias, a.relu, y, probe);
     if (r < a.rows)
       store_columns(y, a.out + r * a.out_row + i * M * a.out_step, a.out_step, a.columns - i * M);
   }
@@ -245,24 +260,51 @@ bool winograd_output(const WinogradOutputArgs<T>& a) {
 }
 
 template <class T, int M>
+bool winograd_pixels(const WinogradPixelArgs<T>& a) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> probe = Vec<T>::zero();
+  for (int64_t i = 0; i < a.lanes; i += lanes) {
+    const int n = a.filters - i < lanes ? static_cast<int>(a.filters - i) : lanes;
+    const Vec<T> bias = a.bias ? Vec<T>::load_n(a.bias + i, n) : Vec<T>::zero();
+    Vec<T> half[M][M + 2];
+    columns_back<T, M, true>(a.points + i, a.point, lanes, half);
+#pragma GCC unroll 8
+    for (int r = 0; r < M; ++r) {
+      Vec<T> y[M];
+      finish_row<T, M>(half[r], bias, a.relu, y, probe);
+      if (r >= a.rows) continue;
+      T* out = a.out + r * a.out_row + i;
+#pragma GCC unroll 8
+      for (int x = 0; x < M; ++x)
+        if (x < a.columns) y[x].store(out + x * a.out_step);
+    }
+  }
+  const T sum = probe.sum();
+  return sum == sum;
+}
+
+// The loops are unrolled by order, see input_vector.
+template <class T, int M>
 void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point) {
   constexpr int N = M + 2, lanes = Vec<T>::lanes;
   for (int64_t i = 0; i < filters; i += lanes) {
-    const int n = filters - i < lanes ? static_cast<int>(filters - i) : lanes;
     Vec<T> half[N][3];
+#pragma GCC unroll 8
     for (int x = 0; x < 3; ++x) {
       Vec<T> w[3], u[N];
-      for (int r = 0; r < 3; ++r) {
-        const T* in = taps + (3 * r + x) * tap + i;
-        w[r] = n == lanes ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
-      }
+#pragma GCC unroll 8
+      for (int r = 0; r < 3; ++r) w[r] = Vec<T>::load(taps + (3 * r + x) * tap + i);
       Minimal<M>::filter(w, u);
+#pragma GCC unroll 8
       for (int r = 0; r < N; ++r) half[r][x] = u[r];
     }
+    T* out = points + i;
+#pragma GCC unroll 8
     for (int r = 0; r < N; ++r) {
       Vec<T> u[N];
       Minimal<M>::filter(half[r], u);
-      for (int x = 0; x < N; ++x) store_first(u[x], points + (r * N + x) * point + i, n);
+#pragma GCC unroll 8
+      for (int x = 0; x < N; ++x, out += point) u[x].store(out);
     }
   }
 }

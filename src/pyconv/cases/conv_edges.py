@@ -239,6 +239,17 @@ _BLOCKS = (
     _edge("blocks.dilation", (1, 110, 29, 27), (40, 110, 3, 3), padding=2, dilation=2),
     _edge("blocks.small_map", (1, 300, 9, 10), (70, 300, 3, 3), padding=1),
     _edge("blocks.small_map.groups", (2, 280, 6, 7), (140, 140, 3, 3), padding=1, groups=2),
+    _edge("blocks.few_tiles.batch", (24, 6, 7, 7), (70, 6, 3, 3), padding=1),
+    _edge("blocks.few_tiles.panels", (2, 70, 4, 5), (200, 70, 3, 3), padding=1),
+    _edge("blocks.few_tiles.one", (1, 65, 2, 2), (65, 65, 3, 3), padding=1),
+    _edge("blocks.few_tiles.padding", (1, 68, 5, 6), (66, 68, 3, 3), padding=((0, 3), (4, 1))),
+    _edge(
+        "blocks.few_tiles.dilation",
+        (2, 66, 9, 11),
+        (72, 66, 3, 3),
+        padding=(2, 3),
+        dilation=(2, 3),
+    ),
     _edge("blocks.narrow_band", (1, 110, 9, 386), (17, 110, 3, 3), padding=1),
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
