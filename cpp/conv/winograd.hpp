@@ -48,6 +48,11 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
   return m;
 }
 
+template <class T>
+int64_t panel_filters(const Kernels<T>& k) {
+  return common_multiple(k.lanes, k.tile_rows);
+}
+
 // The tiles of an image, in bands of columns so that the tiles of a task share rows of the image; how
 // many a panel of tiles and a panel of filters hold.
 //
@@ -79,7 +84,7 @@ struct WinogradGrid {
       narrowest = std::min(narrowest, edge(i + 1) - edge(i));
     }
     width = lanes * k.tile_vectors;
-    filters = common_multiple(lanes, k.tile_rows);
+    filters = panel_filters(k);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;
   }
@@ -93,9 +98,8 @@ struct WinogradGrid {
 // far apart, but next to those of the next panel.
 constexpr int64_t filter_channels = 16;
 
-template <class T>
-int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
-  return 9 * g.filters * filter_channels;
+inline int64_t filter_taps(const ConvPlan& plan, int64_t filters) {  // [channel][tap][filter]
+  return taps_of(plan.problem) * filters * filter_channels;
 }
 
 // On small maps the filters are the larger operand: then tiles are transformed into memory that all
@@ -125,7 +129,7 @@ struct WinogradMemory {
     filters_point = plan.depth_block * g.filters + g.lanes;
     const int64_t panels = shares_tiles(plan) ? plan.row_block / g.filters : 0;
     filters = arena.take<T>(panels * g.points * filters_point);
-    taps = arena.take<T>(panels ? filter_taps(g) : 0);
+    taps = arena.take<T>(panels ? filter_taps(plan, g.filters) : 0);
   }
 };
 
@@ -158,5 +162,15 @@ void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
 template <class T>
 void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
                      int64_t from, int64_t to, T* points, int64_t point, T* taps);
+
+// Likewise of filters of any size, as so many parts of 3x3: where their taps lie in those of a
+// channel, and where the points of the first channel go (see WinogradFilterArgs).
+struct FilterPart {
+  ptrdiff_t taps[9], points[36];
+};
+template <class T>
+void transform_parts(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
+                     int64_t from, int64_t to, T* points, const FilterPart* parts, int64_t count,
+                     T* taps);
 
 }  // namespace pyconv

@@ -245,16 +245,15 @@ bool winograd_output(const WinogradOutputArgs<T>& a) {
 }
 
 template <class T, int M>
-void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point) {
-  constexpr int N = M + 2, lanes = Vec<T>::lanes;
-  for (int64_t i = 0; i < filters; i += lanes) {
-    const int n = filters - i < lanes ? static_cast<int>(filters - i) : lanes;
+void winograd_filter(const WinogradFilterArgs<T>& a) {
+  constexpr int N = M + 2;
+  for (int64_t i = 0; i < a.filters; i += Vec<T>::lanes) {
     Vec<T> half[N][3];
     for (int x = 0; x < 3; ++x) {
       Vec<T> w[3], u[N];
       for (int r = 0; r < 3; ++r) {
-        const T* in = taps + (3 * r + x) * tap + i;
-        w[r] = n == lanes ? Vec<T>::load(in) : Vec<T>::load_n(in, n);
+        const ptrdiff_t tap = a.tap[3 * r + x];
+        w[r] = tap < 0 ? Vec<T>::zero() : Vec<T>::load(a.taps + tap + i);
       }
       Minimal<M>::filter(w, u);
       for (int r = 0; r < N; ++r) half[r][x] = u[r];
@@ -262,7 +261,10 @@ void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, p
     for (int r = 0; r < N; ++r) {
       Vec<T> u[N];
       Minimal<M>::filter(half[r], u);
-      for (int x = 0; x < N; ++x) store_first(u[x], points + (r * N + x) * point + i, n);
+      for (int x = 0; x < N; ++x) {
+        const ptrdiff_t point = a.point[r * N + x];
+        if (point >= 0) u[x].store(a.points + point + i);
+      }
     }
   }
 }
