@@ -11,6 +11,7 @@
 #include <atomic>
 
 #include "conv/fallback.hpp"
+#include "conv/pixel_rows.hpp"
 #include "conv/winograd.hpp"
 #include "core/parallel.hpp"
 
@@ -187,19 +188,6 @@ class WeightTask {
   T* own_products() const { return memory_.products; }
 
  private:
-  // One row of pixels of `count` planes, [pixel][plane] with `wide` planes; zeros outside the image.
-  void lay_row(const T* planes, const int64_t (&size)[3], int64_t y, int64_t x, int64_t pixels,
-               int64_t count, int64_t wide, T* out) const {
-    const bool inside = y >= 0 && y < size[1];
-    const int64_t from = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
-    const int64_t to = inside ? std::clamp(size[2] - x, from, pixels) : pixels;
-    std::fill_n(out, from * wide, T(0));
-    if (to > from)
-      k_.transpose(planes + y * size[2] + x + from, size[1] * size[2], count, to - from,
-                   out + from * wide, wide, ceil_div(count, k_.lanes) * k_.lanes);
-    std::fill_n(out + to * wide, (pixels - to) * wide, T(0));
-  }
-
   // Some tiles of one row, and the columns of tiles (of all residues) under them.
   struct Run {
     int64_t image, y, x;      // the first output of the first column
@@ -238,8 +226,8 @@ class WeightTask {
     const T* image = static_cast<const T*>(args_.source) +
         ((run.image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
     for (int64_t r = 0; r < m_ + 2; ++r)
-      lay_row(image, p_.input, run.y + r * g_.high - p_.pad_lo[1], run.x - p_.pad_lo[2], pixels,
-              channels_, planes, memory_.strip + r * pixels * planes);
+      lay_row(k_, image, p_.input, p_.input[2], run.y + r * g_.high - p_.pad_lo[1],
+              run.x - p_.pad_lo[2], pixels, channels_, planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
     WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, channels_, nullptr,
                            memory_.tiles_point};
@@ -255,8 +243,8 @@ class WeightTask {
     const T* image = static_cast<const T*>(args_.other) +
         ((run.image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
     for (int64_t r = 0; r < m_; ++r)
-      lay_row(image, p_.output, run.y + r * g_.high, run.x, pixels, filters_, planes,
-              memory_.strip + r * pixels * planes);
+      lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels, filters_,
+              planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
     WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, filters_, nullptr,
                            memory_.grads_point};
