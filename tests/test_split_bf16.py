@@ -177,7 +177,7 @@ def test_a_packed_weight_has_a_pack_for_each_way_of_use(
 def test_the_policy_admits_by_the_number_of_products(name: str, direction: str) -> None:
     levels = ("highest", "high", "medium")
     for level in levels:
-        layer = ((1, 64, 40, 40), (64, 64, 5, 5))  # no Winograd
+        layer = ((1, 64, 40, 40), (64, 64, 5, 5))  # no F(4x4)
         told = pyconv.explain(*layer, padding=2, direction=direction, precision=level)
         reasons = dict(told.refusals)
         admitted = levels.index(level) >= levels.index(ADMITTED[name])

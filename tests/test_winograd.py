@@ -9,18 +9,21 @@ HUGE = {np.float32: np.float32(3e38), np.float64: np.float64(1.7e308)}
 
 
 @pytest.mark.parametrize("dtype", HUGE)
-@pytest.mark.parametrize("algorithm", ["winograd_2x2", "winograd_4x4"])
-def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm, isa):
+@pytest.mark.parametrize(
+    ("algorithm", "side"), [("winograd_2x2", 3), ("winograd_4x4", 3), ("winograd_parts", 5)]
+)
+def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm, side, isa):
+    how = {"padding": side // 2, "algorithm": algorithm}
     x = np.ones((2, 1, 9, 11), dtype)
     x[1] = HUGE[dtype]
-    w = np.zeros((3, 1, 3, 3), dtype)
-    w[:, :, 1, 1] = 1
-    y = arrays.conv2d(x, w, padding=1, algorithm=algorithm)
+    w = np.zeros((3, 1, side, side), dtype)
+    w[:, :, side // 2, side // 2] = 1
+    y = arrays.conv2d(x, w, **how)
     assert (y[1] == HUGE[dtype]).all()
     assert np.allclose(y[0], 1, rtol=0, atol=1e-4)
-    back = arrays.conv2d_input(x.shape, w[:1], x, padding=1, algorithm=algorithm)
+    back = arrays.conv2d_input(x.shape, w[:1], x, **how)
     assert (back[1] == HUGE[dtype]).all()
     g = np.zeros_like(x)
     g[:, :, 4, 5] = 1
-    dw = arrays.conv2d_weight(x[1:], (1, 1, 3, 3), g[1:], padding=1, algorithm=algorithm)
+    dw = arrays.conv2d_weight(x[1:], (1, 1, side, side), g[1:], **how)
     assert (dw == HUGE[dtype]).all()

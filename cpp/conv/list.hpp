@@ -15,6 +15,8 @@ extern const ConvAlgorithm wide_rows_weight;  // wide_rows_weight.cpp
 extern const ConvAlgorithm winograd_2x2_forward, winograd_2x2_input;  // winograd.cpp
 extern const ConvAlgorithm winograd_4x4_forward, winograd_4x4_input;  // winograd.cpp
 extern const ConvAlgorithm winograd_2x2_weight, winograd_4x4_weight;  // winograd_weight.cpp
+extern const ConvAlgorithm winograd_parts_forward, winograd_parts_input;  // winograd_parts.cpp
+extern const ConvAlgorithm winograd_parts_weight;  // winograd_parts_weight.cpp
 extern const ConvAlgorithm bf16x1_forward, bf16x3_forward, bf16x6_forward;  // split_bf16.cpp
 extern const ConvAlgorithm bf16x1_input, bf16x3_input, bf16x6_input;  // split_bf16.cpp
 extern const ConvAlgorithm bf16x1_weight, bf16x3_weight, bf16x6_weight;  // split_bf16_weight.cpp

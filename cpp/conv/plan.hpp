@@ -90,7 +90,6 @@ struct ConvPlan {
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1, image_tasks = 1;  // those of an image follow one another
   int64_t packed_panel = 0;  // the width of what is packed, where that depends on more than the weight
-  int64_t tasks = 1;
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
   // Arrays of 16 bits with many groups: those of a task as float32, and what is left of them.

@@ -286,6 +286,7 @@ bool prefers(const ConvPlan& plan) {
     return true;
   if (p.c == p.groups && p.k <= 16 * p.groups) return p.k > p.groups && taps > 9;
   if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
+  if (would_run(v.forward ? winograd_parts_forward : winograd_parts_input, plan)) return false;
   if (v.channels > 16 || v.step[2] > 2) return false;
   return width >= 20 && (v.columns < 32 || v.area() > 1024);
 }

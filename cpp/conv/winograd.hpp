@@ -49,6 +49,11 @@ inline int64_t common_multiple(int64_t a, int64_t b) {
   return m;
 }
 
+template <class T>
+int64_t panel_filters(const Kernels<T>& k) {
+  return common_multiple(k.lanes, k.tile_rows);
+}
+
 // Filters are the lanes of the products where the transformed tiles of an image are at most so many
 // bytes: they are read from the third-level cache by all tasks.
 constexpr int64_t most_tile_bytes = 8 << 20;
@@ -101,8 +106,7 @@ struct WinogradGrid {
     const int64_t vectors = ceil_div(v.rows, lanes);
     few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
     const bool split = v.dilation[1] * v.dilation[2] == 1 && tiles() >= 2 * least_tiles;
-    filters = few ? panel_vectors(vectors, split, k.tile_vectors) * lanes
-                  : common_multiple(lanes, k.tile_rows);
+    filters = few ? panel_vectors(vectors, split, k.tile_vectors) * lanes : panel_filters(k);
     filter_panels = ceil_div(v.rows, filters);
     filter_point = v.channels * filters + lanes;
   }
@@ -117,9 +121,8 @@ struct WinogradGrid {
 // far apart, but next to those of the next panel.
 constexpr int64_t filter_channels = 16;
 
-template <class T>
-int64_t filter_taps(const WinogradGrid<T>& g) {  // [channel][tap][filter]
-  return 9 * g.filters * filter_channels;
+inline int64_t filter_taps(const ConvPlan& plan, int64_t filters) {  // [channel][tap][filter]
+  return taps_of(plan.problem) * filters * filter_channels;
 }
 
 template <class T>
@@ -168,24 +171,21 @@ void run_few_tiles(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& 
 // winograd_filters.cpp
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out);
 
-// One row of pixels of `count` planes, [pixel][plane] with `wide` planes; zeros outside the image.
-template <class T>
-void lay_row(const Kernels<T>& k, const T* planes, const int64_t (&size)[3], int64_t y, int64_t x,
-             int64_t pixels, int64_t count, int64_t wide, T* out) {
-  const bool inside = y >= 0 && y < size[1];
-  const int64_t from = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
-  const int64_t to = inside ? std::clamp(size[2] - x, from, pixels) : pixels;
-  std::fill_n(out, from * wide, T(0));
-  if (to > from)
-    k.transpose(planes + y * size[2] + x + from, size[1] * size[2], count, to - from,
-                out + from * wide, wide, ceil_div(count, k.lanes) * k.lanes);
-  std::fill_n(out + to * wide, (pixels - to) * wide, T(0));
-}
-
 // A panel of filters of a group, channels from .. to - 1, [point][channel][filter of the panel]
 // with points `point` elements apart; zeros where the panel is not full. `taps` is scratch.
 template <class T>
 void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64_t panel,
                      int64_t from, int64_t to, T* points, int64_t point, T* taps);
+
+// Likewise of filters of any size, as so many parts of 3x3: where their taps lie in those of a
+// channel, and where the points of the first channel go (see WinogradFilterArgs). A panel has
+// `filters` filters.
+struct FilterPart {
+  ptrdiff_t taps[9], points[36];
+};
+template <class T>
+void transform_parts(const ConvPlan& plan, const T* weight, int64_t filters, int64_t group,
+                     int64_t panel, int64_t from, int64_t to, T* points, const FilterPart* parts,
+                     int64_t count, T* taps);
 
 }  // namespace pyconv

@@ -10,6 +10,7 @@
 // lanes. Then a task owns a panel of filters and those images. Raw filters are transformed in it,
 // some channels at a time, just before use. Every result is the same sum as in winograd.cpp.
 #include "conv/packed_weight.hpp"
+#include "conv/pixel_rows.hpp"
 #include "conv/winograd.hpp"
 #include "core/parallel.hpp"
 
@@ -48,7 +49,7 @@ struct TaskMemory {
   TaskMemory(const ConvPlan& plan, const WinogradGrid<T>& g, Arena& arena) {
     filters_point = plan.packed ? g.filter_point : plan.depth_block * g.filters + g.lanes;
     filters = arena.take<T>(plan.packed ? 0 : g.points * filters_point);
-    taps = arena.take<T>(plan.packed ? 0 : filter_taps(g));
+    taps = arena.take<T>(plan.packed ? 0 : filter_taps(plan, g.filters));
     products_point = plan.column_block * g.filters + g.lanes;
     products = arena.take<T>(g.points * products_point);
     const WinogradView v(plan);
@@ -95,8 +96,8 @@ void transform_tiles(const ConvPlan& plan, const T* source, int64_t channel, int
   const auto& size = v.forward ? plan.problem.input : plan.problem.output;
   T* strip = static_cast<T*>(task_scratch(plan.task_bytes));
   for (int64_t y = 0; y < s.height; ++y)
-    lay_row(k, source + channel * v.source_plane(), size, y - v.pad[1], -v.pad[2], s.width, count,
-            g.lanes, strip + y * s.width * g.lanes);
+    lay_row(k, source + channel * v.source_plane(), size, size[2], y - v.pad[1], -v.pad[2], s.width,
+            count, g.lanes, strip + y * s.width * g.lanes);
   const int64_t pixel = v.dilation[2] * g.lanes;
   WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.m * pixel, count,
                          nullptr, s.point};

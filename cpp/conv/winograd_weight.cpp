@@ -11,6 +11,7 @@
 #include <atomic>
 
 #include "conv/fallback.hpp"
+#include "conv/pixel_rows.hpp"
 #include "conv/winograd.hpp"
 #include "core/parallel.hpp"
 
@@ -225,8 +226,8 @@ class WeightTask {
     const T* image = static_cast<const T*>(args_.source) +
         ((run.image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
     for (int64_t r = 0; r < m_ + 2; ++r)
-      lay_row(k_, image, p_.input, run.y + r * g_.high - p_.pad_lo[1], run.x - p_.pad_lo[2],
-              pixels, channels_, planes, memory_.strip + r * pixels * planes);
+      lay_row(k_, image, p_.input, p_.input[2], run.y + r * g_.high - p_.pad_lo[1],
+              run.x - p_.pad_lo[2], pixels, channels_, planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
     WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, channels_, nullptr,
                            memory_.tiles_point};
@@ -242,8 +243,8 @@ class WeightTask {
     const T* image = static_cast<const T*>(args_.other) +
         ((run.image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
     for (int64_t r = 0; r < m_; ++r)
-      lay_row(k_, image, p_.output, run.y + r * g_.high, run.x, pixels, filters_, planes,
-              memory_.strip + r * pixels * planes);
+      lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels, filters_,
+              planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
     WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, filters_, nullptr,
                            memory_.grads_point};

@@ -248,6 +248,18 @@ struct WinogradPixelArgs {
   bool relu;
 };
 
+// 3 x 3 taps of whole vectors of filters to N x N points: tap t of filter i is taps[tap[t] + i], or
+// zero where tap[t] is negative; point p goes to points[point[p] + i], or nowhere where that is
+// negative. Of F(4 x 4, 3 x 3) none is.
+template <class T>
+struct WinogradFilterArgs {
+  const T* taps;
+  const ptrdiff_t* tap;
+  int64_t filters;
+  T* points;
+  const ptrdiff_t* point;
+};
+
 // F(M x M, 3 x 3).
 template <class T>
 struct WinogradKernels {
@@ -258,9 +270,7 @@ struct WinogradKernels {
   void (*gradient)(const WinogradInputArgs<T>&);  // M x M gradients of outputs to N x N points
   // N x N points to the 3 x 3 taps of a weight gradient; false: one was not finite.
   bool (*weight)(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap);
-  // Tap t of filter i is taps[t * tap + i]; a filter is turned by 180 degrees with its last tap
-  // first and a negative `tap`. Whole vectors of filters.
-  void (*filter)(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point);
+  void (*filter)(const WinogradFilterArgs<T>&);
 };
 
 template <class T>

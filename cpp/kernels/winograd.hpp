@@ -285,26 +285,31 @@ bool winograd_pixels(const WinogradPixelArgs<T>& a) {
 
 // The loops are unrolled by order, see input_vector.
 template <class T, int M>
-void winograd_filter(const T* taps, ptrdiff_t tap, int64_t filters, T* points, ptrdiff_t point) {
-  constexpr int N = M + 2, lanes = Vec<T>::lanes;
-  for (int64_t i = 0; i < filters; i += lanes) {
+void winograd_filter(const WinogradFilterArgs<T>& a) {
+  constexpr int N = M + 2;
+  for (int64_t i = 0; i < a.filters; i += Vec<T>::lanes) {
     Vec<T> half[N][3];
 #pragma GCC unroll 8
     for (int x = 0; x < 3; ++x) {
       Vec<T> w[3], u[N];
 #pragma GCC unroll 8
-      for (int r = 0; r < 3; ++r) w[r] = Vec<T>::load(taps + (3 * r + x) * tap + i);
+      for (int r = 0; r < 3; ++r) {
+        const ptrdiff_t tap = a.tap[3 * r + x];
+        w[r] = M == 2 && tap < 0 ? Vec<T>::zero() : Vec<T>::load(a.taps + tap + i);
+      }
       Minimal<M>::filter(w, u);
 #pragma GCC unroll 8
       for (int r = 0; r < N; ++r) half[r][x] = u[r];
     }
-    T* out = points + i;
 #pragma GCC unroll 8
     for (int r = 0; r < N; ++r) {
       Vec<T> u[N];
       Minimal<M>::filter(half[r], u);
 #pragma GCC unroll 8
-      for (int x = 0; x < N; ++x, out += point) u[x].store(out);
+      for (int x = 0; x < N; ++x) {
+        const ptrdiff_t point = a.point[r * N + x];
+        if (M != 2 || point >= 0) u[x].store(a.points + point + i);
+      }
     }
   }
 }

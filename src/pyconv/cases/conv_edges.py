@@ -190,6 +190,28 @@ _GROUPS = (
     _edge("depthwise.quads.pad3x5", (1, 2, 6, 8), (2, 1, 3, 3), stride=2, padding=(3, 5), groups=2),
 )
 
+#: Filters as sums of parts of 3x3.
+_PARTS = (
+    _edge("parts.5x5", (2, 5, 9, 11), (7, 5, 5, 5), padding=2),
+    _edge("parts.5x3", (1, 6, 13, 8), (9, 6, 5, 3), padding=(2, 1)),
+    _edge("parts.4x5", (2, 3, 11, 14), (5, 3, 4, 5), padding=((3, 0), (1, 2))),
+    _edge("parts.6x2", (1, 4, 12, 17), (6, 4, 6, 2)),
+    _edge("parts.2x2", (1, 3, 7, 15), (4, 3, 2, 2), padding=1),
+    _edge("parts.7x7", (1, 5, 15, 17), (6, 5, 7, 7), padding=3),
+    _edge("parts.8x9", (1, 2, 9, 33), (3, 2, 8, 9), padding=4),
+    _edge("parts.one_output", (2, 7, 5, 5), (4, 7, 5, 5)),
+    _edge("parts.one_pixel", (1, 3, 1, 1), (4, 3, 5, 5), padding=2),
+    _edge("parts.pad_over_kernel", (1, 3, 4, 6), (4, 3, 5, 5), padding=9),
+    _edge("parts.groups", (2, 15, 10, 9), (21, 5, 5, 5), padding=2, groups=3),
+    *(_edge(f"parts.in{c}", (1, c, 7, 6), (5, c, 5, 5), padding=2) for c in (8, 15, 16, 17, 33)),
+    *(_edge(f"parts.out{k}", (1, 3, 6, 7), (k, 3, 5, 5), padding=2) for k in (8, 15, 16, 17, 33)),
+    *(_edge(f"parts.width{w}", (1, 2, 8, w), (3, 2, 5, 4), padding=2) for w in (2, 30, 63, 65)),
+    _edge("parts.blocks", (1, 66, 31, 29), (70, 66, 5, 5), padding=2),
+    _edge("parts.blocks.bands", (2, 17, 9, 131), (33, 17, 5, 7), padding=3),
+    _edge("parts.channels0", (1, 0, 6, 7), (4, 0, 5, 5)),
+    _edge("parts.batch0", (0, 3, 6, 7), (4, 3, 5, 5)),
+)
+
 _RANKS = (
     _edge("conv1d.one", (1, 1, 1), (1, 1, 1)),
     _edge("conv1d.dilation", (2, 3, 40), (4, 3, 5), dilation=3, padding=6),
@@ -254,4 +276,4 @@ _BLOCKS = (
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 
-EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_RANKS, *_EMPTY, *_BLOCKS)
+EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_PARTS, *_RANKS, *_EMPTY, *_BLOCKS)

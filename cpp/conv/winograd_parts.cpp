@@ -1,0 +1,214 @@
+// Convolution at stride 1 of filters that are no 3x3, forward and the data gradient with the filter
+// turned by 180 degrees, as sums of 3x3 parts by F(2x2, 3x3): see winograd_parts.hpp.
+//
+//   point p:  products[row, tile] = sum over parts and channels of
+//             filters[p][part][row, channel] * tiles[p][channel, tile + part]
+//
+// A task owns some rows of tiles of one image, group and band, and mostly all rows of the result.
+// Its transformed tiles stay in the second-level cache; filters stream through.
+#include <algorithm>
+
+#include "conv/fallback.hpp"
+#include "conv/packed_weight.hpp"
+#include "conv/winograd_parts.hpp"
+
+namespace pyconv {
+namespace {
+
+template <class T>
+class PartsTask {
+ public:
+  PartsTask(const ConvPlan& plan, const ConvArgs& args, const PartsGrid<T>& grid, const T* filters,
+            int64_t task)
+      : plan_(plan), v_(plan), g_(grid), k_(kernels_of<T>(*plan.isa)),
+        w_(winograd_kernels<T>(plan)), args_(args), arena_(task_scratch(plan.task_bytes)),
+        memory_(plan, grid, arena_) {
+    const ConvPhase& phase = plan.phases[0];
+    const int64_t block = task % phase.column_blocks;
+    task /= phase.column_blocks;
+    const int64_t band = task % g_.bands;
+    task /= g_.bands;
+    row_ = task % plan.row_blocks * phase.grid[0];
+    rows_ = std::min(phase.grid[0], v_.rows - row_);
+    plane_ = task / plan.row_blocks;
+    top_ = g_.down * block / phase.column_blocks;
+    lines_ = g_.down * (block + 1) / phase.column_blocks - top_;
+    column_ = g_.across * band / g_.bands;
+    across_ = g_.across * (band + 1) / g_.bands - column_;
+    filters_ = filters + plane_ % plan.problem.groups * g_.filter_panels * g_.filter_panel;
+  }
+
+  int64_t image() const { return plane_ / plan_.problem.groups; }
+
+  bool run() const {  // false if a result is not finite
+    transform_tiles();
+    bool finite = true;
+    for (int64_t i = 0; i < rows_; i += plan_.row_block) {
+      const int64_t rows = std::min(plan_.row_block, rows_ - i);
+      multiply(row_ + i, rows);
+      finite &= transform_back(row_ + i, rows);
+    }
+    return finite;
+  }
+
+ private:
+  void transform_tiles() const {
+    const int64_t lines = lines_ + g_.high - 1;
+    PadArgs<T> a{};
+    a.plane = static_cast<const T*>(args_.source) + plane_ * v_.channels * v_.source_plane();
+    a.height = v_.source[1];
+    a.width = v_.source[2];
+    a.first_row = top_ * 2 - v_.pad[1];
+    a.first_column = column_ * 2 - v_.pad[2];
+    a.rows = lines * 2 + 2;
+    a.columns = (g_.pitch + 1) * 2;
+    a.step = 2;
+    a.out = memory_.strip;
+    a.row_size = memory_.strip_row;
+    a.ahead = 4 * v_.source_plane();
+    WinogradInputArgs<T> t{};
+    t.row = 2 * memory_.strip_row;
+    t.residue = memory_.strip_row;
+    t.next = 1;
+    t.lanes = g_.pitch;
+    t.point = memory_.tiles_point;
+    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
+      k_.pad(a);
+      for (int64_t line = 0; line < lines; ++line) {
+        t.strip = memory_.strip + line * 2 * t.row;
+        t.points = memory_.tiles + c * memory_.tiles_row + line * g_.pitch;
+        w_.input(t);
+      }
+    }
+  }
+
+  void multiply(int64_t row, int64_t rows) const {
+    const int64_t tiles = (lines_ - 1) * g_.pitch + across_, vectors = ceil_div(tiles, g_.lanes);
+    const int64_t panels = ceil_div(vectors, k_.tile_vectors);
+    for (int64_t point = 0; point < 16; ++point) {
+      for (int64_t j = 0; j < panels; ++j) {
+        const int64_t from = vectors * j / panels * g_.lanes;
+        const int64_t to = std::min(vectors * (j + 1) / panels * g_.lanes, tiles);
+        multiply_panel(row, rows, point, from, to - from);
+      }
+    }
+  }
+
+  // Tiles from .. from + tiles - 1 at one point.
+  void multiply_panel(int64_t row, int64_t rows, int64_t point, int64_t from, int64_t tiles) const {
+    constexpr std::size_t kind[] = {0, 1, 1, 2};
+    const ConvPhase& phase = plan_.phases[3 * kind[point / 4] + kind[point % 4]];
+    const auto vectors = static_cast<std::size_t>(ceil_div(tiles, g_.lanes)) - 1;
+    const int64_t limit = chain_length(plan_, phase.depth);
+    TileArgs<T> t{};
+    t.a_rows = plan_.left.rows.data();
+    t.b = memory_.tiles + point * memory_.tiles_point + from;
+    t.c_row = memory_.products_row;
+    t.ahead_step = g_.filters;
+    t.columns = static_cast<int>(tiles);
+    int64_t at = 0;
+    do {  // at least once: without channels, or without a tap at this point, the products are zero
+      t.depth = std::min(limit, phase.depth - at);
+      t.accumulate = at > 0;
+      t.a_cols = plan_.left.cols.data() + at;
+      t.b_rows = phase.b_rows.data() + at;
+      for (int64_t i = 0; i < rows; i += k_.tile_rows) {
+        t.a = find(row + i, point);
+        t.c = memory_.products + point * memory_.products_point + i * memory_.products_row + from;
+        const bool last = from == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
+        const bool more = i + k_.tile_rows < rows;
+        const T* next = find(more ? row + i + k_.tile_rows : row, more ? point : point + 1);
+        t.ahead = last ? next + at * g_.filters : nullptr;
+        k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
+      }
+      at += t.depth;
+    } while (at < phase.depth);
+  }
+
+  const T* find(int64_t row, int64_t point) const {
+    return filters_ + row / g_.filters * g_.filter_panel + g_.filter_point(v_, point) +
+           row % g_.filters;
+  }
+
+  bool transform_back(int64_t first, int64_t rows) const {
+    const T* bias = static_cast<const T*>(args_.bias);
+    if (bias) bias += plane_ % plan_.problem.groups * v_.rows + first;
+    T* result =
+        static_cast<T*>(args_.out) + (plane_ * v_.rows + first) * v_.result_plane() + column_ * 2;
+    WinogradOutputArgs<T> t{};
+    t.point = memory_.products_point;
+    t.tiles = across_;
+    t.out_row = v_.result[2];
+    t.out_step = 1;
+    t.columns = std::min(across_ * 2, v_.result[2] - column_ * 2);
+    t.relu = args_.relu;
+    bool finite = true;
+    for (int64_t r = 0; r < rows; ++r) {
+      t.bias = bias ? bias[r] : T(0);
+      for (int64_t line = 0; line < lines_; ++line) {
+        const int64_t y = (top_ + line) * 2;
+        t.rows = std::min<int64_t>(2, v_.result[1] - y);
+        t.points = memory_.products + r * memory_.products_row + line * g_.pitch;
+        t.out = result + r * v_.result_plane() + y * v_.result[2];
+        finite &= w_.output(t);
+      }
+    }
+    return finite;
+  }
+
+  const ConvPlan& plan_;
+  const WinogradView v_;
+  const PartsGrid<T>& g_;
+  const Kernels<T>& k_;
+  const WinogradKernels<T>& w_;
+  const ConvArgs& args_;
+  Arena arena_;
+  const PartsMemory<T> memory_;
+  int64_t plane_ = 0, row_ = 0, rows_ = 0, top_ = 0, lines_ = 0, column_ = 0, across_ = 0;
+  const T* filters_ = nullptr;
+};
+
+template <class T>
+void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  const T* filters;
+  if (args.packed) {
+    filters = static_cast<const T*>(args.packed->pack_for(plan));
+  } else {
+    void* shared = call_scratch(plan.shared_bytes);
+    pack_parts(plan, args.other, shared);
+    filters = static_cast<const T*>(shared);
+  }
+  const PartsGrid<T> g(plan);
+  run_or_fall_back(plan, args, conv_work(plan.problem) / 2, [&](int64_t task) {
+    return PartsTask<T>(plan, args, g, filters, task);
+  });
+}
+
+void run_parts(const ConvPlan& plan, const ConvArgs& args) {
+  if (plan.type == ElementType::f32) {
+    run_typed<float>(plan, args);
+  } else {
+    run_typed<double>(plan, args);
+  }
+}
+
+// Measured with 5x5 filters on 7x7 to 112x112 maps of 16 to 384 channels, also 4x4 and 7x7, Zen 5,
+// November 2026. Many filters on a small map cost more to transform than they save.
+bool prefers_parts(const ConvPlan& plan) {
+  const WinogradView v(plan);
+  const ConvProblem& p = plan.problem;
+  return v.rows >= 16 && v.channels >= 16 && p.kernel[1] >= 3 && p.kernel[2] >= 3 &&
+         v.result_plane() >= 100 && v.rows * v.channels <= 200 * v.result_plane() &&
+         tiles_fit(p, v.forward ? p.output : p.input, 2);
+}
+
+}  // namespace
+
+const ConvAlgorithm winograd_parts_forward{
+    "winograd_parts", Direction::forward, Precision::highest, parts_refuse, prefers_parts,
+    plan_parts, run_parts, pack_parts, 1, true};
+const ConvAlgorithm winograd_parts_input{
+    "winograd_parts", Direction::input, Precision::highest, parts_refuse, prefers_parts,
+    plan_parts, run_parts, pack_parts, 1, true};
+
+}  // namespace pyconv

@@ -1,0 +1,138 @@
+// How a convolution by parts is cut into tasks, and its filters: [group][panel][point][part]
+// [channel][filter of the panel].
+#include "conv/fallback.hpp"
+#include "conv/winograd_parts.hpp"
+#include "core/parallel.hpp"
+
+namespace pyconv {
+namespace {
+
+// Bytes of a task's transformed tiles and of a block of products: see winograd_plan.cpp.
+constexpr int64_t tile_bytes = 640 << 10, product_bytes = 256 << 10;
+
+template <class T>
+void plan_blocks(ConvPlan& plan) {
+  const WinogradView v(plan);
+  const PartsGrid<T> g(plan);
+  const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const int64_t channels = std::max<int64_t>(1, v.channels);
+  const int64_t line_bytes = 16 * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
+  // At least a full panel, though 256 channels of it on 14x14 are 1.2 MB (181 to 199 GFLOP/s).
+  const int64_t fit = std::max(tile_bytes / (line_bytes * channels) - g.high + 1,
+                               ceil_div(g.width + g.wide - 1, g.pitch));
+  const int64_t outputs = g.bands * plan.problem.groups;
+  int64_t blocks = std::max(ceil_div(g.down, fit), std::min(ceil_div(4, outputs), g.down / 4));
+  blocks = std::max<int64_t>(1, blocks);
+  plan.column_block = ceil_div(g.down, blocks);  // rows of tiles
+  // Rows of results are split only where tiles alone give too few tasks: each part transforms all.
+  const int64_t wanted = ceil_div(4, outputs * blocks);
+  const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
+  plan.phases.resize(9);
+  ConvPhase& first = plan.phases[0];
+  first.column_blocks = blocks;
+  first.grid[0] = std::max<int64_t>(1, ceil_div(g.filter_panels, parts)) * g.filters;  // of a task
+  plan.row_blocks = ceil_div(std::max<int64_t>(1, v.rows), first.grid[0]);
+  const int64_t block = product_bytes / (line_bytes * plan.column_block) / g.filters * g.filters;
+  plan.row_block = std::clamp<int64_t>(block, g.filters, first.grid[0]);
+  plan.tasks = plan.problem.n * outputs * plan.row_blocks * blocks;
+  plan.packed_elements = plan.problem.groups * g.filter_panels * g.filter_panel;
+  plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
+  Arena arena;
+  const PartsMemory<T> memory(plan, g, arena);
+  plan.task_bytes = arena.used();
+  plan.left = {offsets(k.tile_rows, 1), offsets(g.high * g.wide * v.channels, g.filters)};
+  // A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
+  for (int64_t i = 0; i < 9; ++i) {
+    constexpr int64_t points[] = {0, 1, 3};
+    ConvPhase& phase = plan.phases[static_cast<std::size_t>(i)];
+    for (int64_t y = 0; y < parts_at(plan.problem.kernel[1], points[i / 3]); ++y)
+      for (int64_t x = 0; x < parts_at(plan.problem.kernel[2], points[i % 3]); ++x)
+        for (int64_t c = 0; c < v.channels; ++c)
+          phase.b_rows.push_back(c * memory.tiles_row + y * g.pitch + x);
+    phase.depth = static_cast<int64_t>(phase.b_rows.size());
+  }
+}
+
+// Tap 3 y + x of a part, or none.
+int64_t tap_of(const ConvPlan& plan, int64_t part_y, int64_t part_x, int64_t i) {
+  const int64_t high = plan.problem.kernel[1], wide = plan.problem.kernel[2];
+  const int64_t y = 2 * part_y + i / 3, x = 2 * part_x + i % 3;
+  if ((part_y && i / 3 == 0) || (part_x && i % 3 == 0) || y >= high || x >= wide) return -1;
+  const int64_t tap = y * wide + x;
+  return plan.direction == Direction::forward ? tap : high * wide - 1 - tap;
+}
+
+template <class T>
+std::vector<FilterPart> filter_parts(const ConvPlan& plan, const PartsGrid<T>& g) {
+  const WinogradView v(plan);
+  std::vector<FilterPart> parts;
+  for (int64_t y = 0; y < g.high; ++y) {
+    for (int64_t x = 0; x < g.wide; ++x) {
+      FilterPart part;
+      for (int64_t i = 0; i < 9; ++i) {
+        const int64_t tap = tap_of(plan, y, x, i);
+        part.taps[i] = tap < 0 ? -1 : tap * g.filters;
+      }
+      for (int64_t i = 0; i < 16; ++i) {
+        const int64_t before = y * g.at.columns[i] + x;
+        part.points[i] = y < g.at.rows[i] && x < g.at.columns[i]
+                             ? g.filter_point(v, i) + before * v.channels * g.filters
+                             : -1;
+      }
+      parts.push_back(part);
+    }
+  }
+  return parts;
+}
+
+template <class T>
+void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
+  const WinogradView v(plan);
+  const PartsGrid<T> g(plan);
+  const std::vector<FilterPart> parts = filter_parts(plan, g);
+  const int64_t chunks = ceil_div(v.channels, filter_channels);
+  const std::size_t bytes = static_cast<std::size_t>(filter_taps(plan, g.filters)) * sizeof(T);
+  parallel_for(plan.problem.groups * chunks * g.filter_panels,
+               2.0 * static_cast<double>(plan.packed_elements), [&](int64_t task) {
+    const int64_t panel = task % g.filter_panels, group = task / g.filter_panels / chunks;
+    const int64_t from = task / g.filter_panels % chunks * filter_channels;
+    T* taps = static_cast<T*>(task_scratch(bytes));
+    T* points = out + (group * g.filter_panels + panel) * g.filter_panel;
+    transform_parts(plan, weight, g.filters, group, panel, from,
+                    std::min(v.channels, from + filter_channels), points + from * g.filters,
+                    parts.data(), g.high * g.wide, taps);
+  });
+}
+
+}  // namespace
+
+const char* parts_refuse(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  if (p.kernel[1] < 2 || p.kernel[2] < 2) return "the kernel has one row or one column";
+  if (p.kernel[1] == 3 && p.kernel[2] == 3) return "the kernel is 3x3";
+  for (int i = 1; i < 3; ++i) {
+    if (p.stride[i] != 1) return "the stride is larger than 1";
+    if (p.dilation[i] != 1) return "the kernel is dilated";
+  }
+  return nullptr;
+}
+
+void plan_parts(ConvPlan& plan) {
+  if (plan.type == ElementType::f32) {
+    plan_blocks<float>(plan);
+  } else {
+    plan_blocks<double>(plan);
+  }
+  plan_fallback(plan);
+}
+
+void pack_parts(const ConvPlan& plan, const void* weight, void* out) {
+  if (plan.type == ElementType::f32) {
+    transform_filters(plan, static_cast<const float*>(weight), static_cast<float*>(out));
+  } else {
+    transform_filters(plan, static_cast<const double*>(weight), static_cast<double*>(out));
+  }
+}
+
+}  // namespace pyconv
