@@ -14,20 +14,21 @@ struct Sizes {
   const int64_t* result;
 };
 
+inline bool reads_image_in_place(const ConvPlan& plan) {
+  return plan.algorithm == &pointwise_forward || plan.algorithm == &pointwise_input;
+}
+
 inline Sizes sizes_of(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   if (plan.direction == Direction::forward)
-    return {p.k / p.groups, p.c / p.groups, p.input, p.output};
+    return {p.k / p.groups, p.c / p.groups, reads_image_in_place(plan) ? p.output : p.input,
+            p.output};
   return {p.c / p.groups, p.k / p.groups, p.output, p.input};
 }
 
 inline bool strided_result(const ConvPlan& plan) {
   const int64_t(&s)[3] = plan.problem.stride;
   return plan.direction == Direction::input && (s[0] > 1 || s[1] > 1 || s[2] > 1);
-}
-
-inline bool reads_image_in_place(const ConvPlan& plan) {
-  return plan.algorithm == &pointwise_forward || plan.algorithm == &pointwise_input;
 }
 
 inline bool reads_band(const ConvPlan& plan) {

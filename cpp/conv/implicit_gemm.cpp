@@ -7,12 +7,13 @@
 //   implicit_gemm  a gathered panel of columns (depth_block x a tile's width, in the first cache)
 //   direct         (data gradient) a padded band of the image, every tap a shifted read of it:
 //                  nothing is copied once per tap, but columns run over whole padded rows
-//   pointwise      the image itself
+//   pointwise      the image itself, or every stride-th pixel of it, copied beforehand
 // Weights are read where they lie: packing them first measured no faster. The data gradient of
 // stride s is s^2 dense stride-1 products (phases), one per residue of the output position: no
 // zeros multiplied.
 #include <algorithm>
 
+#include "conv/every_stride.hpp"
 #include "conv/gemm_plan.hpp"
 #include "conv/list.hpp"
 #include "core/parallel.hpp"
@@ -273,7 +274,13 @@ class GemmTask {
 };
 
 template <class T>
-void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+void run_typed(const ConvPlan& plan, const ConvArgs& given) {
+  ConvArgs args = given;
+  if (plan.shared_bytes) {
+    T* dense = static_cast<T*>(call_scratch(plan.shared_bytes));
+    gather_every_stride(plan, static_cast<const T*>(given.source), dense);
+    args.source = dense;
+  }
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { GemmTask<T>(plan, args, task).run(); });
 }
@@ -293,11 +300,17 @@ const char* pointwise_refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1) return "the kernel is larger than 1";
-    if (p.stride[i] != 1 && plan.direction == Direction::forward)
-      return "the stride is larger than 1";
     if (p.pad_lo[i] || p.pad_hi[i]) return "there is padding";
   }
   return nullptr;
+}
+
+// What a stride reads is copied side by side for the whole batch. On large maps a task does better to
+// copy its own share just before use.
+bool pointwise_prefers(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  const bool forward = plan.direction == Direction::forward;
+  return !forward || pixels(p.input) == pixels(p.output) || pixels(p.output) <= 256;
 }
 
 const char* direct_refuses(const ConvPlan& plan) {
@@ -332,7 +345,7 @@ const ConvAlgorithm implicit_gemm_input{
     "implicit_gemm", Direction::input, Precision::highest, never_refuses, always,
     plan_gemm, run_gemm};
 const ConvAlgorithm pointwise_forward{
-    "pointwise", Direction::forward, Precision::highest, pointwise_refuses, always,
+    "pointwise", Direction::forward, Precision::highest, pointwise_refuses, pointwise_prefers,
     plan_gemm, run_gemm};
 const ConvAlgorithm pointwise_input{
     "pointwise", Direction::input, Precision::highest, pointwise_refuses, always,
