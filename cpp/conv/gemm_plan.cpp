@@ -39,9 +39,10 @@ ConvPhase make_phase(const ConvPlan& plan, const int64_t (&origin)[3]) {
         phase.filter_tap.push_back(index);
       }
   const Sizes s = sizes_of(plan);
+  const bool one = forward || reads_image_in_place(plan);  // phase, of the whole result
   for (int i = 0; i < 3; ++i) {
     phase.origin[i] = origin[i];
-    phase.grid[i] = forward ? s.result[i] : ceil_div(s.result[i] - origin[i], p.stride[i]);
+    phase.grid[i] = one ? s.result[i] : ceil_div(s.result[i] - origin[i], p.stride[i]);
   }
   phase.columns = pixels(phase.grid);
   if (reads_band(plan)) measure_band(phase);
@@ -114,7 +115,7 @@ void plan_blocks(ConvPlan& plan) {
   const Sizes s = sizes_of(plan);
   const ConvProblem& p = plan.problem;
   int64_t columns = 0;
-  if (reads_image_in_place(plan) && !strided_result(plan)) {
+  if (reads_image_in_place(plan)) {
     plan.phases[0].tail = tail_of(k, plan.phases[0].columns);
     plan.phases[0].columns -= plan.phases[0].tail;
   }
@@ -141,7 +142,7 @@ void plan_blocks(ConvPlan& plan) {
   const bool forward = plan.direction == Direction::forward;
   plan.left = {offsets(k.tile_rows, forward ? plan.phases[0].depth : taps_of(p)),
                offsets(forward ? plan.depth_block : 0, 1)};
-  if (forward && reads_image_in_place(plan) && pixels(p.input) != pixels(p.output))
+  if (reads_image_in_place(plan) && pixels(p.input) != pixels(p.output))
     plan.shared_bytes = static_cast<std::size_t>(p.n * p.c * pixels(p.output)) * sizeof(T);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -154,7 +155,6 @@ void make_phases(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const bool forward = plan.direction == Direction::forward;
   int64_t end[3], o[3];
-  // What a filter of one tap does not reach is written with what it does.
   const bool one = forward || reads_image_in_place(plan);
   for (int i = 0; i < 3; ++i) end[i] = one ? 1 : std::min(p.stride[i], p.input[i]);
   for (o[0] = 0; o[0] < end[0]; ++o[0])

@@ -20,15 +20,16 @@ inline bool reads_image_in_place(const ConvPlan& plan) {
 
 inline Sizes sizes_of(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
+  const int64_t* image = reads_image_in_place(plan) ? p.output : p.input;  // every_stride.hpp
   if (plan.direction == Direction::forward)
-    return {p.k / p.groups, p.c / p.groups, reads_image_in_place(plan) ? p.output : p.input,
-            p.output};
-  return {p.c / p.groups, p.k / p.groups, p.output, p.input};
+    return {p.k / p.groups, p.c / p.groups, image, p.output};
+  return {p.c / p.groups, p.k / p.groups, p.output, image};
 }
 
 inline bool strided_result(const ConvPlan& plan) {
   const int64_t(&s)[3] = plan.problem.stride;
-  return plan.direction == Direction::input && (s[0] > 1 || s[1] > 1 || s[2] > 1);
+  return plan.direction == Direction::input && !reads_image_in_place(plan) &&
+         (s[0] > 1 || s[1] > 1 || s[2] > 1);
 }
 
 inline bool reads_band(const ConvPlan& plan) {

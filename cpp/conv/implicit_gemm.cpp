@@ -54,12 +54,7 @@ class GemmTask {
         run_panel(memory, j, std::min(width, columns_ - j));
       p0 += depth_;
     } while (p0 < phase_.depth);
-    if (!memory.result) return;
-    if (reads_image_in_place(plan_)) {
-      spread(memory.result);
-    } else {
-      scatter(memory.result);
-    }
+    if (memory.result) scatter(memory.result);
   }
 
  private:
@@ -212,30 +207,6 @@ class GemmTask {
     return w + (group_ * s_.channels * s_.rows + row) * taps_of(p_);
   }
 
-  // The gradient of a single tap: every position is written with the zeros up to the next.
-  void spread(const T* block) const {
-    const int64_t plane = s_.result[0] * s_.result[1] * s_.result[2], width = s_.result[2];
-    for (int64_t i = 0; i < rows_; ++i, block += plan_.column_block) {
-      for (int64_t done = 0, n; done < columns_; done += n) {
-        const int64_t w = (column_ + done) % phase_.grid[2];
-        const int64_t row = (column_ + done) / phase_.grid[2];
-        n = std::min(phase_.grid[2] - w, columns_ - done);
-        const int64_t at = w * p_.stride[2], count = std::min(n * p_.stride[2], width - at);
-        const int64_t d = row / phase_.grid[1] * p_.stride[0];
-        const int64_t h = row % phase_.grid[1] * p_.stride[1];
-        for (int64_t z = d; z < std::min(d + p_.stride[0], s_.result[0]); ++z)
-          for (int64_t y = h; y < std::min(h + p_.stride[1], s_.result[1]); ++y) {
-            T* line = result() + i * plane + (z * s_.result[1] + y) * width + at;
-            if (z == d && y == h) {
-              k_.spread(block + done, p_.stride[2], count, line);
-            } else {
-              std::fill_n(line, count, T(0));
-            }
-          }
-      }
-    }
-  }
-
   // Writes the phase's positions, stride apart, into the result; the border of a band is dropped.
   void scatter(const T* block) const {
     const int64_t step = p_.stride[2], pitch = reads_band(plan_) ? phase_.pitch : phase_.grid[2];
@@ -275,14 +246,19 @@ class GemmTask {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& given) {
+  const bool forward = plan.direction == Direction::forward;
   ConvArgs args = given;
-  if (plan.shared_bytes) {
-    T* dense = static_cast<T*>(call_scratch(plan.shared_bytes));
+  T* dense = nullptr;
+  if (plan.shared_bytes) dense = static_cast<T*>(call_scratch(plan.shared_bytes));
+  if (dense && forward) {
     gather_every_stride(plan, static_cast<const T*>(given.source), dense);
     args.source = dense;
+  } else if (dense) {
+    args.out = dense;
   }
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { GemmTask<T>(plan, args, task).run(); });
+  if (dense && !forward) spread_every_stride(plan, dense, static_cast<T*>(given.out));
 }
 
 void run_gemm(const ConvPlan& plan, const ConvArgs& args) {
