@@ -106,8 +106,19 @@ int64_t panels_of_task(int64_t panels, int64_t images) {
   return best;
 }
 
-// Columns: several panels reuse a block of weights from the second-level cache. Rows are split only
-// where columns alone give too few tasks, because every row block gathers again.
+// Rows are split only where columns alone give too few tasks, because every row block gathers again;
+// of an image read in place it costs nothing.
+int64_t row_blocks_of(const ConvPlan& plan, int64_t column_blocks, int64_t rows) {
+  const ConvProblem& p = plan.problem;
+  if (reads_image_in_place(plan)) {
+    const int64_t others = std::max<int64_t>(1, column_blocks * p.groups * p.n);
+    return std::clamp<int64_t>(ceil_div(12, others), 1, ceil_div(rows, 64));
+  }
+  const bool few = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4;
+  return few ? std::min<int64_t>(4, ceil_div(rows, 64)) : 1;
+}
+
+// Columns: several panels reuse a block of weights from the second-level cache.
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
@@ -124,9 +135,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.column_block = panels_of_task(ceil_div(columns, width), p.n * p.groups) * width;
   const int64_t column_blocks = ceil_div(columns, plan.column_block);
   const int64_t rows = std::max<int64_t>(1, s.rows);
-  const int64_t wanted = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4
-                             ? std::min<int64_t>(4, ceil_div(rows, 64))
-                             : 1;
+  const int64_t wanted = row_blocks_of(plan, column_blocks, rows);
   plan.row_block = ceil_div(ceil_div(rows, wanted), k.tile_rows) * k.tile_rows;
   plan.row_blocks = ceil_div(rows, plan.row_block);
   plan.tasks = 0;

@@ -40,6 +40,13 @@ inline int64_t channels_of_block(const ConvPhase& phase) {
   return phase.depth_block / static_cast<int64_t>(phase.taps.size());
 }
 
+// Panels are dealt out as evenly as they come.
+template <class T>
+int64_t first_column(const ConvPhase& phase, const Kernels<T>& k, int64_t block) {
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors, panels = ceil_div(phase.columns, width);
+  return std::min(phase.columns, panels * block / phase.column_blocks * width);
+}
+
 template <class T>
 struct TaskMemory {
   T* panel;   // gathered columns, or the padded band

@@ -29,8 +29,8 @@ class GemmTask {
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)), s_(sizes_of(plan)),
         args_(args), phase_(find_phase(plan, task)) {
     int64_t rest = task - phase_.first_task;
-    column_ = rest % phase_.column_blocks * plan.column_block;
-    columns_ = std::min(plan.column_block, phase_.columns - column_);
+    column_ = first_column(phase_, k_, rest % phase_.column_blocks);
+    columns_ = first_column(phase_, k_, rest % phase_.column_blocks + 1) - column_;
     rest /= phase_.column_blocks;
     row_ = rest % plan.row_blocks * plan.row_block;
     rows_ = std::min(plan.row_block, s_.rows - row_);
@@ -143,16 +143,26 @@ class GemmTask {
     const T* bias = static_cast<const T*>(last ? args_.bias : nullptr);
     const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
     const Span next = next_span(j + width);
-    t.ahead_step = s_.source[0] * s_.source[1] * s_.source[2];
+    t.ahead_step = next_step();
     for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
       const int64_t high = std::min<int64_t>(k_.tile_rows, rows_ - i);
       const int64_t line = i / k_.tile_rows * cache_elements;
       t.ahead = line < next.count ? next.first + line : nullptr;
+      if (reads_turned_weights() && j == 0 && i + 2 * k_.tile_rows < rows_)
+        t.ahead = weights(row_ + i + 2 * k_.tile_rows) + *t.a_cols;
       t.a = weights(row_ + i);
       t.c = c + i * t.c_row;
       t.row_bias = bias ? bias + group_ * s_.rows + row_ + i : nullptr;
       k_.tile[high - 1][vectors](t);
     }
+  }
+
+  // In a data gradient every step finds its weights in another page, where no hardware looks ahead.
+  bool reads_turned_weights() const {
+    return reads_image_in_place(plan_) && plan_.direction == Direction::input && depth_ > 0;
+  }
+  int64_t next_step() const {
+    return reads_turned_weights() ? s_.rows : s_.source[0] * s_.source[1] * s_.source[2];
   }
 
   // What a single tap reads of each channel for the next panel: a line of it is brought near with
