@@ -25,8 +25,8 @@ struct Sides {
   int64_t rows, columns;
 };
 
-// Cycles a pixel and group, where a product of two vectors takes half of one, and turning an element
-// a quarter (Zen 5, November 2026).
+// In cycles of a group: a product of two vectors takes half of one, turning an element a quarter
+// (Zen 5, November 2026).
 Sides sides_of(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const int64_t c = p.c / p.groups, k = p.k / p.groups;
@@ -91,7 +91,8 @@ void plan_blocks(ConvPlan& plan) {
   }
   plan.depth_block = std::max<int64_t>(1, ceil_div(area, chunks));
   plan.column_block = ceil_div(panels.count, column_blocks) * width;
-  plan.row_block = std::max<int64_t>(1, ceil_div(ceil_div(s.rows, plan.row_blocks), k.tile_rows)) * k.tile_rows;
+  const int64_t tiles = ceil_div(ceil_div(s.rows, plan.row_blocks), k.tile_rows);
+  plan.row_block = std::max<int64_t>(1, tiles) * k.tile_rows;
   plan.row_blocks = std::max<int64_t>(1, ceil_div(s.rows, plan.row_block));
   plan.phases[0].column_blocks = column_blocks;
   plan.tasks = p.groups * column_blocks * plan.row_blocks * plan.splits;
