@@ -67,8 +67,10 @@ struct TaskMemory {
   }
 };
 
-// A block of columns turns its own, so columns are shared out first, then whatever repeats less:
-// shares of the pixels write the result again, blocks of rows turn again.
+// Blocks of columns read the other image once each, and turn their own: up to four panels. A share of
+// the pixels writes the result again (and it is read twice), which is cheaper where there are more
+// pixels; blocks of rows turn again, little where they are long. A block of the result stays in a
+// second-level cache of 1 MB from one block of pixels to the next.
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -77,18 +79,23 @@ void plan_blocks(ConvPlan& plan) {
   const Panels panels(k, std::max<int64_t>(1, s.columns));
   const int64_t width = int64_t{k.lanes} * k.tile_vectors, area = pixels(p.output);
   constexpr int64_t wanted = 8;
-  const int64_t column_blocks =
-      std::max(ceil_div(panels.count, 4), std::min(panels.count, ceil_div(wanted, p.groups)));
-  const int64_t missing = ceil_div(wanted, p.groups * column_blocks);
   const int64_t limit = depth_limit<T>(width);
   int64_t chunks = std::max<int64_t>(1, ceil_div(area, limit));  // of an image
-  plan.row_blocks = 1;
-  if (p.n * area > s.rows) {
-    plan.splits = std::clamp<int64_t>(missing, 1, std::max<int64_t>(1, p.n * chunks / 2));
+  int64_t column_blocks = ceil_div(panels.count, 4);
+  const int64_t bytes =
+      s.rows * ceil_div(panels.count, column_blocks) * width * static_cast<int64_t>(sizeof(T));
+  plan.row_blocks = p.n * chunks > 1 ? std::max<int64_t>(1, ceil_div(bytes, 400 << 10)) : 1;
+  const auto missing = [&] {
+    return ceil_div(wanted, p.groups * column_blocks * plan.row_blocks * plan.splits);
+  };
+  if (p.n * area > 3 * s.columns) {
+    plan.splits = std::clamp<int64_t>(missing(), 1, std::max<int64_t>(1, p.n * chunks / 2));
     if (p.n == 1) chunks = ceil_div(chunks, plan.splits) * plan.splits;
-  } else {
-    plan.row_blocks = std::clamp<int64_t>(missing, 1, std::max<int64_t>(1, s.rows / 64));
   }
+  column_blocks = std::min(panels.count, column_blocks * missing());
+  if (plan.splits == 1)
+    plan.row_blocks = std::clamp<int64_t>(plan.row_blocks * missing(), 1,
+                                          std::max(plan.row_blocks, s.rows / 128));
   plan.depth_block = std::max<int64_t>(1, ceil_div(area, chunks));
   plan.column_block = ceil_div(panels.count, column_blocks) * width;
   const int64_t tiles = ceil_div(ceil_div(s.rows, plan.row_blocks), k.tile_rows);
