@@ -1,5 +1,5 @@
-// The pixels of a strided image that filters of one tap reach, side by side for the whole batch: what
-// is left is a product of images as they lie.
+// The pixels of a strided image that filters of one tap reach, side by side for the whole batch:
+// what is left is a product of images as they lie.
 #pragma once
 #include <algorithm>
 

@@ -67,8 +67,8 @@ struct TaskMemory {
   }
 };
 
-// Blocks of columns read the other image once each, and turn their own: up to four panels. A share of
-// the pixels writes the result again (and it is read twice), which is cheaper where there are more
+// Blocks of columns read the other image once each, and turn their own: up to four panels. A share
+// of the pixels writes the result again (and it is read twice), which is cheaper where there are more
 // pixels; blocks of rows turn again, little where they are long. A block of the result stays in a
 // second-level cache of 1 MB from one block of pixels to the next.
 template <class T>
