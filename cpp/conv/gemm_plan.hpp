@@ -14,20 +14,22 @@ struct Sizes {
   const int64_t* result;
 };
 
+inline bool reads_image_in_place(const ConvPlan& plan) {
+  return plan.algorithm == &pointwise_forward || plan.algorithm == &pointwise_input;
+}
+
 inline Sizes sizes_of(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
+  const int64_t* image = reads_image_in_place(plan) ? p.output : p.input;  // every_stride.hpp
   if (plan.direction == Direction::forward)
-    return {p.k / p.groups, p.c / p.groups, p.input, p.output};
-  return {p.c / p.groups, p.k / p.groups, p.output, p.input};
+    return {p.k / p.groups, p.c / p.groups, image, p.output};
+  return {p.c / p.groups, p.k / p.groups, p.output, image};
 }
 
 inline bool strided_result(const ConvPlan& plan) {
   const int64_t(&s)[3] = plan.problem.stride;
-  return plan.direction == Direction::input && (s[0] > 1 || s[1] > 1 || s[2] > 1);
-}
-
-inline bool reads_image_in_place(const ConvPlan& plan) {
-  return plan.algorithm == &pointwise_forward || plan.algorithm == &pointwise_input;
+  return plan.direction == Direction::input && !reads_image_in_place(plan) &&
+         (s[0] > 1 || s[1] > 1 || s[2] > 1);
 }
 
 inline bool reads_band(const ConvPlan& plan) {
@@ -36,6 +38,13 @@ inline bool reads_band(const ConvPlan& plan) {
 
 inline int64_t channels_of_block(const ConvPhase& phase) {
   return phase.depth_block / static_cast<int64_t>(phase.taps.size());
+}
+
+// Panels are dealt out as evenly as they come.
+template <class T>
+int64_t first_column(const ConvPhase& phase, const Kernels<T>& k, int64_t block) {
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors, panels = ceil_div(phase.columns, width);
+  return std::min(phase.columns, panels * block / phase.column_blocks * width);
 }
 
 template <class T>

@@ -17,10 +17,11 @@ const ConvAlgorithm* const input[] = {
     &winograd_parts_input, &channel_vector_input, &direct_input,
     &implicit_gemm_input, &naive_input};
 const ConvAlgorithm* const weight[] = {
-    &depthwise_weight, &depthwise_strip_weight, &bf16x1_weight,
-    &bf16x3_weight,    &winograd_4x4_weight,    &bf16x6_weight,
-    &winograd_2x2_weight, &winograd_parts_weight, &wide_rows_weight,
-    &direct_weight,    &implicit_gemm_weight,   &naive_weight};
+    &depthwise_weight,     &depthwise_strip_weight, &bf16x1_weight,
+    &bf16x3_weight,        &winograd_4x4_weight,    &bf16x6_weight,
+    &winograd_2x2_weight,  &winograd_parts_weight,  &wide_rows_weight,
+    &pointwise_weight,     &direct_weight,          &implicit_gemm_weight,
+    &naive_weight};
 
 }  // namespace
 

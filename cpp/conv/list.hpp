@@ -21,6 +21,7 @@ extern const ConvAlgorithm bf16x1_forward, bf16x3_forward, bf16x6_forward;  // s
 extern const ConvAlgorithm bf16x1_input, bf16x3_input, bf16x6_input;  // split_bf16.cpp
 extern const ConvAlgorithm bf16x1_weight, bf16x3_weight, bf16x6_weight;  // split_bf16_weight.cpp
 extern const ConvAlgorithm pointwise_forward, pointwise_input;  // implicit_gemm.cpp
+extern const ConvAlgorithm pointwise_weight;  // pointwise_weight.cpp
 extern const ConvAlgorithm direct_input;  // implicit_gemm.cpp
 extern const ConvAlgorithm implicit_gemm_forward, implicit_gemm_input;  // implicit_gemm.cpp
 extern const ConvAlgorithm direct_weight, implicit_gemm_weight;  // weight_gemm.cpp

@@ -60,29 +60,33 @@ void forward_tail(const Kernels<T>& k, const ConvPhase& phase, const TailArgs<T>
     }
 }
 
-// Data gradient: the rows lie contiguous in the weights, so they are the vector.
+// Data gradient: the rows lie contiguous in the weights, so they are the vector. A block of depth at a
+// time, while its weights are near.
 template <class T>
-void input_tail(const Kernels<T>& k, const ConvPhase& phase, const TailArgs<T>& t) {
+void add_input_tail(const Kernels<T>& k, const ConvPhase& phase, const TailArgs<T>& t, int64_t at,
+                    int64_t depth) {
   const ptrdiff_t next[max_tile_rows] = {0, 1, 2, 3, 4, 5, 6, 7};
-  const int64_t width = int64_t{k.lanes} * k.tile_vectors, tail = phase.tail;
+  const int64_t width = int64_t{k.lanes} * k.tile_vectors;
   TileArgs<T> g{};
+  g.a = t.source + at * t.plane;
   g.a_rows = next;
   g.a_cols = phase.b_rows.data();
+  g.b_rows = phase.raw_cols.data() + at;
   g.c_row = t.rows;
-  for (int64_t p = 0; p == 0 || p < phase.depth; p += phase.depth_block) {
-    g.depth = std::min(phase.depth_block, phase.depth - p);
-    g.accumulate = p > 0;
-    g.a = t.source + p * t.plane;
-    g.b_rows = phase.raw_cols.data() + p;
-    for (int64_t i = 0; i < t.rows; i += width) {
-      g.columns = static_cast<int>(std::min(width, t.rows - i));
-      g.b = t.weights + i;
-      g.c = t.scratch + i;
-      k.tile[tail - 1][ceil_div(g.columns, k.lanes) - 1](g);
-    }
+  g.depth = depth;
+  g.accumulate = at > 0;
+  for (int64_t i = 0; i < t.rows; i += width) {
+    g.columns = static_cast<int>(std::min(width, t.rows - i));
+    g.b = t.weights + i;
+    g.c = t.scratch + i;
+    k.tile[phase.tail - 1][ceil_div(g.columns, k.lanes) - 1](g);
   }
+}
+
+template <class T>
+void store_input_tail(const ConvPhase& phase, const TailArgs<T>& t) {
   for (int64_t i = 0; i < t.rows; ++i)
-    for (int64_t j = 0; j < tail; ++j) t.out[i * t.plane + j] = t.scratch[j * t.rows + i];
+    for (int64_t j = 0; j < phase.tail; ++j) t.out[i * t.plane + j] = t.scratch[j * t.rows + i];
 }
 
 }  // namespace pyconv

@@ -37,6 +37,8 @@ RunSource<T> locate_run(const GatherArgs<T>& g, const Tap& tap, const Run& run) 
   return {g.image + (d * g.size[1] + h) * g.size[2] + w, lo, hi};
 }
 
+constexpr ptrdiff_t channels_ahead = 8;
+
 // Rows of one tap: every tap_count-th row from the first that belongs to it.
 struct TapRows {
   int64_t channel, count;
@@ -82,13 +84,51 @@ void copy_strided(const RunSource<T>& s, int64_t step, const Run& run, const T* 
   for (int64_t i = s.hi > s.lo ? s.hi : s.lo; i < run.count; ++i) out[i] = T(0);
 }
 
+// Step 2, at most V vectors, likewise: each is the even lanes of two. Every channel lies in another
+// page, where no hardware looks ahead.
+template <class T, int V>
+void copy_even_channels(const RunSource<T>& s, const GatherArgs<T>& g, const Run& run,
+                        int64_t channels, const T* in, T* out) {
+  constexpr int lanes = Vec<T>::lanes;
+  const ptrdiff_t out_step = g.out_row * g.tap_count, soon = channels_ahead * g.channel_stride;
+  const int tail = static_cast<int>(run.count - (V - 1) * lanes);
+  int lo[2 * V], hi[2 * V];
+  for (int v = 0; v < 2 * V; ++v) {
+    lo[v] = clamp_lanes(2 * s.lo - v * lanes, lanes);
+    hi[v] = clamp_lanes(2 * s.hi - 1 - v * lanes, lanes);
+  }
+  for (int64_t c = 0; c < channels; ++c, in += g.channel_stride, out += out_step) {
+#pragma GCC unroll 3
+    for (int v = 0; v < V; ++v) {
+      const T* p = in + 2 * v * lanes;
+      prefetch(p + soon);
+      prefetch(p + soon + lanes);
+      const Vec<T> x = even_lanes(Vec<T>::load_range(p, lo[2 * v], hi[2 * v]),
+                                  Vec<T>::load_range(p + lanes, lo[2 * v + 1], hi[2 * v + 1]));
+      if (v < V - 1 || run.whole_vectors) {
+        x.store(out + v * lanes);
+      } else {
+        x.store_n(out + v * lanes, tail);
+      }
+    }
+  }
+}
+
 template <class T>
 void gather_tap(const GatherArgs<T>& g, int64_t t, const TapRows& rows, const Run& run) {
   constexpr int lanes = Vec<T>::lanes;
   const RunSource<T> s = locate_run(g, g.taps[t], run);
   const T* in = s.in + rows.channel * g.channel_stride;
   T* out = g.out + (rows.channel * g.tap_count + t - g.row) * g.out_row + run.offset;
-  if (g.step[2] != 1) {
+  if (g.step[2] == 2) {
+    if (run.count <= lanes) {
+      copy_even_channels<T, 1>(s, g, run, rows.count, in, out);
+    } else if (run.count <= 2 * lanes) {
+      copy_even_channels<T, 2>(s, g, run, rows.count, in, out);
+    } else {
+      copy_even_channels<T, 3>(s, g, run, rows.count, in, out);
+    }
+  } else if (g.step[2] != 1) {
     for (int64_t c = 0; c < rows.count; ++c)
       copy_strided(s, g.step[2], run, in + c * g.channel_stride,
                    out + c * g.out_row * g.tap_count);
