@@ -334,6 +334,7 @@ def test_importing_pyconv_loads_nothing_heavy() -> None:
         "denormals",
         "dtypes",
         "environment",
+        "explanation",
         "grad",
         "packed",
         "precision",
