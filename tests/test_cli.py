@@ -60,6 +60,12 @@ def test_explain_in_every_direction(direction: str, capsys: pytest.CaptureFixtur
     assert "naive" in capsys.readouterr().out
 
 
+def test_explain_of_a_linear_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "32,784", "100,784", "--direction", "weight"]) == 0
+    told = pyconv.explain((32, 784), (100, 784), direction="weight")
+    assert capsys.readouterr().out.strip() == str(told)
+
+
 def test_explain_reports_what_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "1,3,8,8", "4,5,3,3"]) == 2
     assert "pyconv explain: error:" in capsys.readouterr().err

@@ -265,40 +265,6 @@ def test_the_cache_is_bounded() -> None:
 # What is told about it.
 
 
-@every_direction
-def test_explain_tells_the_facts(direction: str) -> None:
-    told = _explain(LAYER, direction=direction, dtype=np.float64)
-    assert told.direction == direction
-    assert told.dtype == "float64"
-    assert told.flops == LAYER.flops == 2 * 64 * 64 * 9 * 56 * 56
-    assert told.problem == LAYER.conv_problem
-    assert told.algorithm in config.algorithms(direction)
-    assert told.tasks > 1
-    # No im2col buffer: that would be 576 x 3136 elements.
-    assert 0 <= told.workspace_bytes < 2_000_000
-    assert told.shared_bytes >= 0
-    text = str(told)
-    assert text.startswith(f"conv {direction}, float64: n=1 c=64 k=64 groups=1")
-    assert f"{told.algorithm} on {told.isa}" in text
-    assert "231.21 Mflop" in text
-    assert all(f"not {name}: {reason}" in text for name, reason in told.refusals)
-
-
-def test_explain_takes_arrays_shapes_and_packed_weights() -> None:
-    data = make(LAYER, np.float64)
-    by_arrays = pyconv.explain(data.x, data.w, padding=1)
-    assert by_arrays == _explain(LAYER, dtype="float64")
-    packed = pyconv.explain(data.x, pyconv.PackedWeight(data.w), padding=1)
-    assert (packed.problem, packed.algorithm) == (by_arrays.problem, by_arrays.algorithm)
-    assert _explain(LAYER).dtype == "float32"
-    with pytest.raises(TypeError, match=r"'dtype'.*int16"):
-        _explain(LAYER, dtype=np.int16)
-    with pytest.raises(ValueError, match="'weight'"):
-        pyconv.explain((1, 4), (3, 4))
-    with pytest.raises(ValueError, match=r"explain\(\).*3 channels.*got 4"):
-        pyconv.explain((1, 4, 5, 5), (3, 3, 3, 3))
-
-
 def test_the_configuration_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = config.config()
     assert told["version"] == pyconv.__version__

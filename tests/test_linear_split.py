@@ -75,7 +75,7 @@ def test_errors_are_those_of_the_level(name: str, direction: str, rng: np.random
     largest = {"bf16x1": 5e-3, "bf16x3": 1e-5, "bf16x6": 6e-7}[name]
     assert error.max() <= largest * abs(expected).max()
     if name == "bf16x6":
-        plain = abs(_run(direction, x, w, g, algorithm="float32") - expected)
+        plain = abs(_run(direction, x, w, g, algorithm="gemm") - expected)
         assert np.sqrt(np.mean(error**2)) <= 1.1 * np.sqrt(np.mean(plain**2))
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_split_is_done_in_float32(
         changed = {key: array.copy() for key, array in operands.items()}
         changed[operand][3, 5] = value
         after = _run(direction, *changed.values(), algorithm=name)
-        plain = _run(direction, *changed.values(), algorithm="float32")
+        plain = _run(direction, *changed.values(), algorithm="gemm")
         expected = plain
         if operand == left:
             row = 5 if direction == "weight" else 3  # rows of dw are columns of the gradient
@@ -131,11 +131,13 @@ def test_the_policy_chooses(direction: str, rng: np.random.Generator) -> None:
     for sizes in ((64, 64, 64), (64, 63, 64), (64, 64, 63), (1, 64, 64)):
         operands = _normal(rng, *sizes)
         pays = min(sizes[1:]) >= 64 and (direction == "forward" or sizes[0] >= 32)
-        gradient = "bf16x6" if direction != "forward" else "float32"
-        wanted = {"medium": "bf16x1", "high": "bf16x3" if tiles else "float32"}
-        wanted["highest"] = gradient if tiles else "float32"
+        gradient = "bf16x6" if direction != "forward" else "gemm"
+        wanted = {"medium": "bf16x1", "high": "bf16x3" if tiles else "gemm"}
+        wanted["highest"] = gradient if tiles else "gemm"
         for level, name in wanted.items():
-            expected = _run(direction, *operands, algorithm=name if pays else "float32")
+            told = pyconv.explain(*operands[:2], direction=direction, precision=level)
+            assert told.algorithm == (name if pays else "gemm")
+            expected = _run(direction, *operands, algorithm=name if pays else "gemm")
             assert np.array_equal(_run(direction, *operands, precision=level), expected)
             with pyconv.float32_precision(level):  # type: ignore[arg-type]
                 assert np.array_equal(_run(direction, *operands), expected)
@@ -157,11 +159,14 @@ def test_gradients_keep_the_level_of_the_forward_pass(rng: np.random.Generator) 
 @every_direction
 def test_what_is_refused(direction: str, rng: np.random.Generator) -> None:
     operands = _normal(rng, 4, 5, 6)
-    with pytest.raises(ValueError, match=r"algorithm.*expected one of float32.*'fast'"):
+    with pytest.raises(ValueError, match=r"algorithm.*expected one of bf16x1.*'fast'"):
         _run(direction, *operands, algorithm="fast")
     with pytest.raises(ValueError, match=r"precision.*expected 'highest'"):
         _run(direction, *operands, precision="fast")
-    with pytest.raises(ValueError, match="bf16x1 multiplies float32 only"):
+    with pytest.raises(ValueError, match=r"'bf16x1' refuses.*float32 only"):
         _run(direction, *(a.astype(np.float64) for a in operands), algorithm="bf16x1")
-    with config.use_isa("generic"), pytest.raises(ValueError, match="bf16x3 needs"):
+    with (
+        config.use_isa("generic"),
+        pytest.raises(ValueError, match=r"'bf16x3' refuses.*no products"),
+    ):
         _run(direction, *operands, algorithm="bf16x3")

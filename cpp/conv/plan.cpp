@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "conv/list.hpp"
+#include "core/choice.hpp"
 #include "core/cpu.hpp"
 
 namespace pyconv {
@@ -46,12 +47,10 @@ const ConvAlgorithm* find_forced(const ConvPlan& plan, const std::string& forced
     known += known.empty() ? a->name : std::string(", ") + a->name;
     if (forced != a->name) continue;
     if (const char* why = a->refuses(plan))
-      throw std::invalid_argument("argument 'algorithm': '" + forced +
-                                  "' refuses this problem: " + why);
+      throw refused_algorithm(forced, why);
     return a;
   }
-  throw std::invalid_argument("argument 'algorithm': expected one of " + known + ", got '" +
-                              forced + "'");
+  throw unknown_algorithm(forced, known);
 }
 
 bool lossless(const ConvPlan& plan, const ConvAlgorithm& a) {
@@ -62,9 +61,8 @@ bool lossless(const ConvPlan& plan, const ConvAlgorithm& a) {
 const char* passed_over(const ConvPlan& plan, const ConvAlgorithm& a) {
   if (const char* why = a.refuses(plan)) return why;
   if (a.precision > plan.precision && !lossless(plan, a))
-    return a.precision == Precision::high ? "its rounding needs precision 'high'"
-                                          : "its rounding needs precision 'medium'";
-  return a.prefers(plan) ? nullptr : "can run, but a later algorithm is expected to be faster";
+    return needed_precision(a.precision);
+  return a.prefers(plan) ? nullptr : expected_slower;
 }
 
 // The level at which an algorithm is chosen. The policy is about float32: nothing less accurate

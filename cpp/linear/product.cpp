@@ -6,16 +6,35 @@
 #include <algorithm>
 #include <vector>
 
+#include "conv/plan.hpp"
 #include "core/convert.hpp"
 #include "core/cpu.hpp"
+#include "core/kernels_of.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
-#include "linear/split_product.hpp"
 
 namespace pyconv {
 namespace {
 
 constexpr int64_t row_block = 240;
+
+template <class T>
+int64_t panel_width(const Kernels<T>& k) {
+  return int64_t{k.lanes} * k.tile_vectors;
+}
+
+template <class T>
+int64_t tasks_of(const Product& q, const Kernels<T>& k) {
+  return ceil_div(q.rows, row_block) * ceil_div(q.columns, panel_width(k));
+}
+
+// A panel of the right operand, and before it is turned one as wide in float32.
+template <class T>
+std::size_t panel_bytes(const Product& q, const Kernels<T>& k, bool half) {
+  const int64_t width = panel_width(k);
+  const int64_t elements = depth_limit<T>(width) * width * (half && q.b_transposed ? 2 : 1);
+  return static_cast<std::size_t>(elements) * sizeof(T);
+}
 
 // Where the tile finds its operands, the same for every task.
 struct Offsets {
@@ -29,7 +48,7 @@ class ProductTask {
   ProductTask(const Product& product, const Kernels<T>& kernels, const HalfKernels* half,
               const Offsets& at, int64_t task)
       : q_(product), k_(kernels), half_(half), at_(at),
-        width_(int64_t{k_.lanes} * k_.tile_vectors) {
+        width_(panel_width(k_)) {
     const int64_t row_blocks = ceil_div(q_.rows, row_block);
     row_ = task % row_blocks * row_block;
     rows_ = std::min(row_block, q_.rows - row_);
@@ -39,8 +58,7 @@ class ProductTask {
 
   void run() const {
     const int64_t block = depth_limit<T>(width_);
-    const int64_t elements = block * width_ * (half_ && q_.b_transposed ? 2 : 1);
-    T* panel = static_cast<T*>(task_scratch(static_cast<std::size_t>(elements) * sizeof(T)));
+    T* panel = static_cast<T*>(task_scratch(panel_bytes(q_, k_, half_ != nullptr)));
     int64_t p = 0;
     // At least once: without any product the result is still the bias, or zero.
     do {
@@ -120,10 +138,9 @@ class ProductTask {
 };
 
 template <class T>
-void multiply_typed(const Product& q, const HalfKernels* half = nullptr) {
-  const Kernels<T>& k = kernels_of<T>(current_isa());
-  const int64_t width = int64_t{k.lanes} * k.tile_vectors;
-  const int64_t tasks = ceil_div(q.rows, row_block) * ceil_div(q.columns, width);
+void multiply_typed(const Product& q, const KernelTable& isa, const HalfKernels* half = nullptr) {
+  const Kernels<T>& k = kernels_of<T>(isa);
+  const int64_t width = panel_width(k);
   const double work = static_cast<double>(q.rows) * static_cast<double>(q.columns) *
                       static_cast<double>(q.depth);
   // A transposed operand costs its elements once, however few rows use it.
@@ -131,30 +148,38 @@ void multiply_typed(const Product& q, const HalfKernels* half = nullptr) {
   const int64_t block = std::min(q.depth, depth_limit<T>(width));
   const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
                    offsets(block, ProductTask<T>::packs(q, k, half) ? width : q.b_stride)};
-  parallel_for(tasks, work / 2 + packing,
+  parallel_for(tasks_of(q, k), work / 2 + packing,
                [&](int64_t task) { ProductTask<T>(q, k, half, at, task).run(); });
 }
 
-// What every task reads becomes float32 first, the right operand a panel at a time.
-void multiply_half(const Product& q, ElementType half) {
-  const auto lay_out = [&q](Arena& arena, float*& a, float*& bias) {
-    a = arena.take<float>(q.rows * q.depth);
-    bias = q.column_bias ? arena.take<float>(q.columns) : nullptr;
-    return arena.take<float>(q.rows * q.columns);
-  };
-  float *a, *bias;
+// The operands of a product of 16 bits that every task reads, and its result, as float32.
+struct Widened {
+  float *a, *bias, *c;
+  Widened(const Product& q, Arena& arena)
+      : a(arena.take<float>(q.rows * q.depth)), bias(arena.take<float>(q.columns)),
+        c(arena.take<float>(q.rows * q.columns)) {}
+};
+
+std::size_t widened_bytes(const Product& q) {
   Arena counted;
-  lay_out(counted, a, bias);
-  Arena arena(widened_scratch(counted.used()));
-  float* c = lay_out(arena, a, bias);
-  widen(half, q.a, q.rows * q.depth, a);
-  if (bias) widen(half, q.column_bias, q.columns, bias);
+  Widened(q, counted);
+  return counted.used();
+}
+
+// The right operand becomes float32 a panel at a time.
+void multiply_half(const Product& q, ElementType half, const KernelTable& isa) {
+  Arena arena(widened_scratch(widened_bytes(q)));
+  const Widened memory(q, arena);
+  widen(half, q.a, q.rows * q.depth, memory.a);
   Product wide = q;
-  wide.a = a;
-  wide.column_bias = bias;
-  wide.c = c;
-  multiply_typed<float>(wide, &half_kernels(current_isa(), half));
-  narrow(half, c, q.rows * q.columns, q.c);
+  wide.a = memory.a;
+  wide.c = memory.c;
+  if (q.column_bias) {
+    widen(half, q.column_bias, q.columns, memory.bias);
+    wide.column_bias = memory.bias;
+  }
+  multiply_typed<float>(wide, isa, &half_kernels(isa, half));
+  narrow(half, memory.c, q.rows * q.columns, q.c);
 }
 
 // Planes a piece at a time, in one order whatever their size.
@@ -205,22 +230,17 @@ void sum_channels_typed(const T* grad, int64_t images, int64_t channels, int64_t
 
 }  // namespace
 
-void multiply(const Product& q, ElementType type, const LinearAlgorithm& algorithm) {
-  if (is_half(type)) return multiply_half(q, type);
-  if (type == ElementType::f64) return multiply_typed<double>(q);
-  if (!algorithm.products) return multiply_typed<float>(q);
-  const std::vector<bool> forbidden =
-      multiply_split(q, current_isa().pairs, algorithm.products);
-  const auto rows = static_cast<std::size_t>(q.rows);
-  for (std::size_t row = 0, end; row < rows; row = end + 1) {
-    for (end = row; end < rows && forbidden[end];) ++end;
-    if (end == row) continue;
-    Product part = q;
-    part.rows = static_cast<int64_t>(end - row);
-    part.a = static_cast<const float*>(q.a) + static_cast<int64_t>(row) * q.a_row;
-    part.c = static_cast<float*>(q.c) + static_cast<int64_t>(row) * q.columns;
-    multiply_typed<float>(part);
-  }
+ProductNeeds product_needs(const Product& q, ElementType type, const KernelTable& isa) {
+  if (type == ElementType::f64)
+    return {tasks_of(q, isa.f64), panel_bytes(q, isa.f64, false), 0};
+  const bool half = is_half(type);
+  return {tasks_of(q, isa.f32), panel_bytes(q, isa.f32, half), half ? widened_bytes(q) : 0};
+}
+
+void multiply(const Product& q, ElementType type, const KernelTable& isa) {
+  if (is_half(type)) return multiply_half(q, type, isa);
+  if (type == ElementType::f64) return multiply_typed<double>(q, isa);
+  multiply_typed<float>(q, isa);
 }
 
 void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t area, void* out,

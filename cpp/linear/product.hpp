@@ -1,6 +1,10 @@
 // Dense matrix products on the register tile, for linear layers and their gradients.
 #pragma once
-#include "conv/plan.hpp"
+#include <cstddef>
+#include <cstdint>
+
+#include "core/element_type.hpp"
+#include "kernels/table.hpp"
 
 namespace pyconv {
 
@@ -18,19 +22,14 @@ struct Product {
   bool relu;
 };
 
-// How a product of a linear layer is made.
-struct LinearAlgorithm {
-  const char* name;
-  int products;  // of bfloat16 for each of float32, or 0: as they are
+// What a product takes: independent tasks, scratch memory for each thread and for the call besides.
+struct ProductNeeds {
+  int64_t tasks;
+  std::size_t task_bytes, shared_bytes;
 };
 
-// The choice for y = x W^T of `rows` rows or one of its gradients, of weights (outputs, inputs).
-// Rows that are results decide nothing: each gives the same bits alone and in any batch. Throws
-// std::invalid_argument if `forced` is unknown or cannot run.
-const LinearAlgorithm& linear_algorithm(Direction, ElementType, int64_t rows, int64_t outputs,
-                                        int64_t inputs, Precision, const std::string& forced);
-
-void multiply(const Product&, ElementType, const LinearAlgorithm&);
+ProductNeeds product_needs(const Product&, ElementType, const KernelTable&);
+void multiply(const Product&, ElementType, const KernelTable&);
 
 // out[channel] = sum over images and pixels of grad[image, channel, pixel].
 void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t area, void* out,

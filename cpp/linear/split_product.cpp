@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "conv/plan.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 #include "core/split_range.hpp"
@@ -29,8 +30,8 @@ struct Split {
   int64_t panels, task_panels;       // of columns
   int64_t left_term, left_block;     // words
   int64_t right_term, right_panel;   // words
-  Split(const Product& product, const PairKernels& kernels, int count)
-      : q(product), k(kernels), f32(current_isa().f32), products(count), terms(terms_of(count)),
+  Split(const Product& product, const KernelTable& isa, int count)
+      : q(product), k(isa.pairs), f32(isa.f32), products(count), terms(terms_of(count)),
         steps(std::max<int64_t>(1, ceil_div(product.depth, step_depth))) {
     // 256 numbers of a column: a panel stays in a first-level cache of 48 KB.
     const int64_t limit = std::max(1, 8 / terms);
@@ -44,6 +45,27 @@ struct Split {
   }
   int64_t row_tasks() const { return ceil_div(q.rows, row_block); }
   int64_t tasks() const { return row_tasks() * ceil_div(panels, task_panels); }
+  int64_t left_blocks() const { return ceil_div(q.rows, pair_rows); }
+  std::size_t left_bytes() const {
+    return static_cast<std::size_t>(left_blocks() * left_block) * sizeof(uint32_t);
+  }
+  // Sixteen rows of a left operand that lies the other way round.
+  int64_t turned_row() const { return q.a_col == 1 ? 0 : steps * step_depth; }
+  std::size_t turned_bytes() const {
+    return static_cast<std::size_t>(pair_rows * turned_row()) * sizeof(float);
+  }
+  struct Memory {
+    uint32_t *right, *lines;
+  };
+  Memory take(Arena& arena) const {
+    uint32_t* right = arena.take<uint32_t>(task_panels * right_panel);
+    return {right, q.b_transposed ? arena.take<uint32_t>(right_panel) : nullptr};
+  }
+  std::size_t memory_bytes() const {
+    Arena counted;
+    take(counted);
+    return counted.used();
+  }
 };
 
 // Sixteen rows of the left operand, and the range of each.
@@ -53,9 +75,8 @@ void pack_left(const Split& s, int64_t block, uint32_t* packed, ValueRange* rang
   const float* in = static_cast<const float*>(q.a) + row * q.a_row;
   int64_t in_row = q.a_row, whole = q.depth / step_depth;
   if (q.a_col != 1) {
-    in_row = s.steps * step_depth;
-    float* turned = static_cast<float*>(
-        task_scratch(static_cast<std::size_t>(pair_rows * in_row) * sizeof(float)));
+    in_row = s.turned_row();
+    float* turned = static_cast<float*>(task_scratch(s.turned_bytes()));
     s.f32.transpose(in, q.a_col, q.depth, count, turned, in_row, in_row);
     in = turned;
     whole = s.steps;
@@ -99,10 +120,8 @@ class SplitProductTask {
 
   // The range of the right operand's numbers.
   ValueRange run() const {
-    Arena counted;
-    take(counted);
-    Arena arena(task_scratch(counted.used()));
-    const Memory memory = take(arena);
+    Arena arena(task_scratch(s_.memory_bytes()));
+    const Split::Memory memory = s_.take(arena);
     ValueRange range = no_values;
     s_.k.begin(pair_steps);
     for (int64_t step = 0; step < s_.steps; step += s_.step_block) {
@@ -118,14 +137,6 @@ class SplitProductTask {
   }
 
  private:
-  struct Memory {
-    uint32_t *right, *lines;
-  };
-  Memory take(Arena& arena) const {
-    uint32_t* right = arena.take<uint32_t>(s_.task_panels * s_.right_panel);
-    return {right, q_.b_transposed ? arena.take<uint32_t>(s_.right_panel) : nullptr};
-  }
-
   int64_t column_of(int64_t panel) const { return (panel_ + panel) * s_.k.columns; }
   int64_t columns_of(int64_t panel) const {
     return std::min<int64_t>(s_.k.columns, q_.columns - column_of(panel));
@@ -169,7 +180,8 @@ class SplitProductTask {
   }
 
   // Columns of b lie along its rows: split there, then turned a word at a time, as floats are.
-  ValueRange turn_panel(const Memory& memory, int64_t step, int64_t steps, int64_t panel) const {
+  ValueRange turn_panel(const Split::Memory& memory, int64_t step, int64_t steps,
+                        int64_t panel) const {
     const int64_t columns = columns_of(panel), words = steps * pair_steps;
     SplitRowsArgs a{};
     a.along = true;
@@ -235,17 +247,20 @@ class SplitProductTask {
 
 }  // namespace
 
-std::vector<bool> multiply_split(const Product& q, const PairKernels& kernels, int products) {
-  const Split s(q, kernels, products);
-  const int64_t blocks = ceil_div(q.rows, pair_rows);
-  auto* left = static_cast<uint32_t*>(
-      call_scratch(static_cast<std::size_t>(blocks * s.left_block) * sizeof(uint32_t)));
+ProductNeeds split_needs(const Product& q, const KernelTable& isa, int products) {
+  const Split s(q, isa, products);
+  return {s.tasks(), std::max(s.memory_bytes(), s.turned_bytes()), s.left_bytes()};
+}
+
+std::vector<bool> multiply_split(const Product& q, const KernelTable& isa, int products) {
+  const Split s(q, isa, products);
+  auto* left = static_cast<uint32_t*>(call_scratch(s.left_bytes()));
   const auto rows = static_cast<std::size_t>(q.rows);
   std::vector<ValueRange> ranges(rows);
   const double depth = static_cast<double>(q.depth);
-  parallel_for(blocks, static_cast<double>(q.rows) * depth,
+  parallel_for(s.left_blocks(), static_cast<double>(q.rows) * depth,
                [&](int64_t block) { pack_left(s, block, left, ranges.data()); });
-  const std::vector<ptrdiff_t> steps = offsets(s.step_block, pair_steps * kernels.columns);
+  const std::vector<ptrdiff_t> steps = offsets(s.step_block, pair_steps * s.k.columns);
   std::vector<std::atomic<bool>> forbidden(rows);
   const double work = depth * static_cast<double>(q.columns);
   parallel_for(s.tasks(), work * (1 + static_cast<double>(q.rows * products) / 4),

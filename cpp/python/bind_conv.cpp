@@ -3,6 +3,7 @@
 #include "conv/plan.hpp"
 #include "fused/conv_pool.hpp"
 #include "python/arrays.hpp"
+#include "python/names.hpp"
 #include "python/register.hpp"
 #include "python/unlocked.hpp"
 
@@ -24,28 +25,11 @@ ConvProblem problem_from(const std::vector<int64_t>& sizes) {
   return p;
 }
 
-Direction direction_from(const std::string& name) {
-  if (name == "forward") return Direction::forward;
-  if (name == "input") return Direction::input;
-  if (name == "weight") return Direction::weight;
-  throw std::invalid_argument("argument 'direction': expected 'forward', 'input' or 'weight', got '" +
-                              name + "'");
-}
-
-ElementType type_named(const std::string& name) {
-  if (name == "float32") return ElementType::f32;
-  if (name == "float64") return ElementType::f64;
-  if (name == "float16") return ElementType::f16;
-  if (name == "bfloat16") return ElementType::bf16;
-  throw std::invalid_argument("dtype: expected float32, float64, float16 or bfloat16");
-}
-
 Plan plan_from(const std::string& direction, const std::vector<int64_t>& sizes,
                const std::string& dtype, int precision, bool packed,
                const std::string& algorithm) {
-  if (precision < 0 || precision > 2) throw std::invalid_argument("precision: expected 0, 1 or 2");
   return make_plan(problem_from(sizes), direction_from(direction), type_named(dtype),
-                   static_cast<Precision>(precision), packed, algorithm);
+                   precision_from(precision), packed, algorithm);
 }
 
 int64_t source_elements(const ConvProblem& p) { return p.n * p.c * pixels(p.input); }

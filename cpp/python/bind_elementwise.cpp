@@ -1,7 +1,7 @@
 #include "elementwise/relu.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
-#include "python/unlocked.hpp"
+#include "python/typed.hpp"
 
 namespace pyconv {
 namespace {
@@ -9,39 +9,17 @@ namespace {
 void forward(const py::array& x, py::array& out) {
   const ElementType type = element_type(x, "x");
   const int64_t count = x.size();
-  const void* from = read(x, type, count, "x");
-  void* to = write(out, type, count, "out");
-  const Unlocked unlocked;
-  if (is_half(type)) {
-    relu_forward(type, static_cast<const uint16_t*>(from), count, static_cast<uint16_t*>(to));
-  } else if (type == ElementType::f32) {
-    relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to));
-  } else {
-    relu_forward(static_cast<const double*>(from), count, static_cast<double*>(to));
-  }
-}
-
-template <class T>
-void backward_of(const void* grad, const void* output, int64_t count, void* out) {
-  relu_backward(static_cast<const T*>(grad), static_cast<const T*>(output), count,
-                static_cast<T*>(out));
+  typed(type, [&](auto* from, auto* to, auto... half) { relu_forward(half..., from, count, to); },
+        read(x, type, count, "x"), write(out, type, count, "out"));
 }
 
 void backward(const py::array& grad, const py::array& output, py::array& out) {
   const ElementType type = element_type(grad, "grad");
   const int64_t count = grad.size();
-  const void* g = read(grad, type, count, "grad");
-  const void* y = read(output, type, count, "output");
-  void* to = write(out, type, count, "out");
-  const Unlocked unlocked;
-  if (is_half(type)) {
-    relu_backward(type, static_cast<const uint16_t*>(g), static_cast<const uint16_t*>(y), count,
-                  static_cast<uint16_t*>(to));
-  } else if (type == ElementType::f32) {
-    backward_of<float>(g, y, count, to);
-  } else {
-    backward_of<double>(g, y, count, to);
-  }
+  typed(type,
+        [&](auto* g, auto* y, auto* to, auto... half) { relu_backward(half..., g, y, count, to); },
+        read(grad, type, count, "grad"), read(output, type, count, "output"),
+        write(out, type, count, "out"));
 }
 
 // One bit for each of `count` elements.
@@ -54,35 +32,20 @@ void check_bits(const py::array& bits, int64_t count) {
 void forward_bits(const py::array& x, py::array& out, py::array& bits) {
   const ElementType type = element_type(x, "x");
   const int64_t count = x.size();
-  const void* from = read(x, type, count, "x");
-  void* to = write(out, type, count, "out");
   check_bits(bits, count);
   auto* mask = static_cast<uint8_t*>(bits.mutable_data());
-  const Unlocked unlocked;
-  if (is_half(type)) {
-    relu_forward(type, static_cast<const uint16_t*>(from), count, static_cast<uint16_t*>(to), mask);
-  } else if (type == ElementType::f32) {
-    relu_forward(static_cast<const float*>(from), count, static_cast<float*>(to), mask);
-  } else {
-    relu_forward(static_cast<const double*>(from), count, static_cast<double*>(to), mask);
-  }
+  typed(type,
+        [&](auto* from, auto* to, auto... half) { relu_forward(half..., from, count, to, mask); },
+        read(x, type, count, "x"), write(out, type, count, "out"));
 }
 
 void backward_bits(const py::array& grad, const py::array& bits, py::array& out) {
   const ElementType type = element_type(grad, "grad");
   const int64_t count = grad.size();
-  const void* from = read(grad, type, count, "grad");
-  void* to = write(out, type, count, "out");
   check_bits(bits, count);
   const auto* mask = static_cast<const uint8_t*>(bits.data());
-  const Unlocked unlocked;
-  if (is_half(type)) {
-    relu_backward(static_cast<const uint16_t*>(from), mask, count, static_cast<uint16_t*>(to));
-  } else if (type == ElementType::f32) {
-    relu_backward(static_cast<const float*>(from), mask, count, static_cast<float*>(to));
-  } else {
-    relu_backward(static_cast<const double*>(from), mask, count, static_cast<double*>(to));
-  }
+  typed(type, [&](auto* from, auto* to, auto...) { relu_backward(from, mask, count, to); },
+        read(grad, type, count, "grad"), write(out, type, count, "out"));
 }
 
 // grad, output (images, channels, area) -> out likewise, sums (channels)
@@ -90,19 +53,14 @@ void bias_backward(const py::array& grad, const py::array& output, py::array& ou
                    py::array& sums, int64_t images, int64_t channels, int64_t area) {
   const ElementType type = element_type(grad, "grad");
   const int64_t count = images * channels * area;
-  const void* g = read(grad, type, count, "grad");
-  const void* y = read(output, type, count, "output");
-  void* to = write(out, type, count, "out");
-  void* sum = write(sums, type, channels, "sums");
   if (is_half(type)) throw py::type_error("grad: expected an array of float32 or float64");
-  const Unlocked unlocked;
-  if (type == ElementType::f32) {
-    relu_bias_backward(static_cast<const float*>(g), static_cast<const float*>(y), images,
-                       channels, area, static_cast<float*>(to), static_cast<float*>(sum));
-  } else {
-    relu_bias_backward(static_cast<const double*>(g), static_cast<const double*>(y), images,
-                       channels, area, static_cast<double*>(to), static_cast<double*>(sum));
-  }
+  typed(type,
+        [&](auto* g, auto* y, auto* to, auto* sum, auto... half) {
+          if constexpr (sizeof...(half) == 0)
+            relu_bias_backward(g, y, images, channels, area, to, sum);
+        },
+        read(grad, type, count, "grad"), read(output, type, count, "output"),
+        write(out, type, count, "out"), write(sums, type, channels, "sums"));
 }
 
 }  // namespace

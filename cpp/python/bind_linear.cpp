@@ -1,23 +1,15 @@
-#include "linear/product.hpp"
+#include "linear/plan.hpp"
 #include "python/arrays.hpp"
+#include "python/names.hpp"
 #include "python/register.hpp"
 #include "python/unlocked.hpp"
 
 namespace pyconv {
 namespace {
 
-const LinearAlgorithm& choose(Direction direction, ElementType type, int64_t rows,
-                              int64_t outputs, int64_t inputs, int precision,
-                              const std::string& algorithm) {
-  if (precision < 0 || precision > 2) throw std::invalid_argument("precision: expected 0, 1 or 2");
-  return linear_algorithm(direction, type, rows, outputs, inputs,
-                          static_cast<Precision>(precision), algorithm);
-}
-
-void run(const Product& q, ElementType type, const LinearAlgorithm& algorithm) {
-  if (q.rows == 0 || q.columns == 0) return;
+void run(const LinearPlan& plan, const LinearArgs& args) {
   const Unlocked unlocked;
-  multiply(q, type, algorithm);
+  run_linear(plan, args);
 }
 
 // x (m, k), weight (n, k), bias (n) or None -> out (m, n)
@@ -25,28 +17,43 @@ void linear_forward(const py::array& x, const py::array& weight, const py::objec
                     py::array out, int64_t m, int64_t n, int64_t k, bool relu, int precision,
                     const std::string& algorithm) {
   const ElementType type = element_type(x, "input");
-  Product q{m, n, k, read(x, type, m * k, "input"), k, 1, read(weight, type, n * k, "weight"),
-            k, true, write(out, type, m * n, "out"), nullptr, relu};
-  if (!bias.is_none()) q.column_bias = read(bias.cast<py::array>(), type, n, "bias");
-  run(q, type, choose(Direction::forward, type, m, n, k, precision, algorithm));
+  LinearArgs args{read(x, type, m * k, "input"), read(weight, type, n * k, "weight"),
+                  write(out, type, m * n, "out"), nullptr, relu};
+  if (!bias.is_none()) args.bias = read(bias.cast<py::array>(), type, n, "bias");
+  run(make_linear_plan({m, n, k}, Direction::forward, type, precision_from(precision), algorithm),
+      args);
 }
 
 // grad (m, n), weight (n, k) -> out (m, k)
 void linear_input(const py::array& grad, const py::array& weight, py::array out, int64_t m,
                   int64_t n, int64_t k, int precision, const std::string& algorithm) {
   const ElementType type = element_type(grad, "grad_output");
-  run({m, k, n, read(grad, type, m * n, "grad_output"), n, 1, read(weight, type, n * k, "weight"),
-       k, false, write(out, type, m * k, "out"), nullptr, false}, type,
-      choose(Direction::input, type, m, n, k, precision, algorithm));
+  run(make_linear_plan({m, n, k}, Direction::input, type, precision_from(precision), algorithm),
+      {read(grad, type, m * n, "grad_output"), read(weight, type, n * k, "weight"),
+       write(out, type, m * k, "out"), nullptr, false});
 }
 
 // x (m, k), grad (m, n) -> out (n, k)
 void linear_weight(const py::array& x, const py::array& grad, py::array out, int64_t m, int64_t n,
                    int64_t k, int precision, const std::string& algorithm) {
   const ElementType type = element_type(x, "input");
-  run({n, k, m, read(grad, type, m * n, "grad_output"), 1, n, read(x, type, m * k, "input"),
-       k, false, write(out, type, n * k, "out"), nullptr, false}, type,
-      choose(Direction::weight, type, m, n, k, precision, algorithm));
+  run(make_linear_plan({m, n, k}, Direction::weight, type, precision_from(precision), algorithm),
+      {read(grad, type, m * n, "grad_output"), read(x, type, m * k, "input"),
+       write(out, type, n * k, "out"), nullptr, false});
+}
+
+LinearPlan linear_plan(const std::string& direction, int64_t rows, int64_t outputs,
+                       int64_t inputs, const std::string& dtype, int precision,
+                       const std::string& algorithm) {
+  return make_linear_plan({rows, outputs, inputs}, direction_from(direction), type_named(dtype),
+                          precision_from(precision), algorithm);
+}
+
+std::vector<std::pair<std::string, std::string>> refusals(const LinearPlan& plan) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (std::size_t i = 0; i < plan.refusals.size(); ++i)
+    if (plan.refusals[i]) list.emplace_back(linear_algorithms[i].name, plan.refusals[i]);
+  return list;
 }
 
 // grad (images, channels, area) -> out (channels)
@@ -63,6 +70,18 @@ void bias_gradient(const py::array& grad, py::array out, int64_t images, int64_t
 }  // namespace pyconv
 
 void register_linear(py::module_& m) {
+  using pyconv::LinearPlan;
+  py::class_<LinearPlan>(m, "LinearPlan")
+      .def_property_readonly("algorithm", [](const LinearPlan& p) { return p.algorithm->name; })
+      .def_property_readonly("isa", [](const LinearPlan& p) { return p.isa->isa; })
+      .def_property_readonly("precision",
+                             [](const LinearPlan& p) { return static_cast<int>(p.precision); })
+      .def_property_readonly("tasks", [](const LinearPlan& p) { return p.needs.tasks; })
+      .def_property_readonly("task_bytes", [](const LinearPlan& p) { return p.needs.task_bytes; })
+      .def_property_readonly("shared_bytes",
+                             [](const LinearPlan& p) { return p.needs.shared_bytes; })
+      .def_property_readonly("refusals", &pyconv::refusals);
+  m.def("linear_plan", &pyconv::linear_plan);
   m.def("linear_forward", &pyconv::linear_forward);
   m.def("linear_input", &pyconv::linear_input);
   m.def("linear_weight", &pyconv::linear_weight);

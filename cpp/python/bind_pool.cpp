@@ -1,7 +1,7 @@
 #include "pool/half.hpp"
 #include "python/arrays.hpp"
 #include "python/register.hpp"
-#include "python/unlocked.hpp"
+#include "python/typed.hpp"
 
 namespace pyconv {
 namespace {
@@ -72,27 +72,14 @@ WindowOffsets offsets_of(const PoolProblem& p, const py::array& array, bool writ
   return offsets;
 }
 
-// Calls f(in, out, type ...) on typed pointers, without the interpreter's lock; only for arrays of
-// 16 bits there is a third argument, which format they have.
-template <class F>
-void typed(ElementType type, const void* in, void* out, const F& f) {
-  const Unlocked unlocked;
-  if (is_half(type)) {
-    f(static_cast<const uint16_t*>(in), static_cast<uint16_t*>(out), type);
-  } else if (type == ElementType::f32) {
-    f(static_cast<const float*>(in), static_cast<float*>(out));
-  } else {
-    f(static_cast<const double*>(in), static_cast<double*>(out));
-  }
-}
-
 void max_forward(const PoolProblem& p, const py::array& x, py::array& out,
                  const py::object& offsets) {
   const ElementType type = element_type(x, "x");
   WindowOffsets where{};
   if (!offsets.is_none()) where = offsets_of(p, py::cast<py::array>(offsets), true);
-  typed(type, read(x, type, image_elements(p), "x"), write(out, type, window_count(p), "out"),
-        [&](auto* from, auto* to, auto... half) { max_pool_forward(half..., p, from, to, where); });
+  typed(type,
+        [&](auto* from, auto* to, auto... half) { max_pool_forward(half..., p, from, to, where); },
+        read(x, type, image_elements(p), "x"), write(out, type, window_count(p), "out"));
 }
 
 void max_indices(const PoolProblem& p, const py::array& offsets, py::array& indices) {
@@ -109,11 +96,9 @@ void max_backward(const PoolProblem& p, const py::array& grad, const py::array& 
                   py::array& out) {
   const ElementType type = element_type(grad, "grad");
   const WindowOffsets where = offsets_of(p, offsets, false);
-  typed(type, read(grad, type, window_count(p), "grad"),
-        write(out, type, image_elements(p), "out"),
-        [&](auto* from, auto* to, auto... half) {
-          max_pool_backward(half..., p, from, where, to);
-        });
+  typed(type,
+        [&](auto* from, auto* to, auto... half) { max_pool_backward(half..., p, from, where, to); },
+        read(grad, type, window_count(p), "grad"), write(out, type, image_elements(p), "out"));
 }
 
 void check_undilated(const PoolProblem& p) {
@@ -126,8 +111,9 @@ void avg_forward(const PoolProblem& p, const py::array& x, py::array& out,
   check_undilated(p);
   const ElementType type = element_type(x, "x");
   const AvgRule rule{count_include_pad, divisor};
-  typed(type, read(x, type, image_elements(p), "x"), write(out, type, window_count(p), "out"),
-        [&](auto* from, auto* to, auto... half) { avg_pool_forward(half..., p, rule, from, to); });
+  typed(type,
+        [&](auto* from, auto* to, auto... half) { avg_pool_forward(half..., p, rule, from, to); },
+        read(x, type, image_elements(p), "x"), write(out, type, window_count(p), "out"));
 }
 
 void avg_backward(const PoolProblem& p, const py::array& grad, py::array& out,
@@ -135,9 +121,9 @@ void avg_backward(const PoolProblem& p, const py::array& grad, py::array& out,
   check_undilated(p);
   const ElementType type = element_type(grad, "grad");
   const AvgRule rule{count_include_pad, divisor};
-  typed(type, read(grad, type, window_count(p), "grad"),
-        write(out, type, image_elements(p), "out"),
-        [&](auto* from, auto* to, auto... half) { avg_pool_backward(half..., p, rule, from, to); });
+  typed(type,
+        [&](auto* from, auto* to, auto... half) { avg_pool_backward(half..., p, rule, from, to); },
+        read(grad, type, window_count(p), "grad"), write(out, type, image_elements(p), "out"));
 }
 
 }  // namespace

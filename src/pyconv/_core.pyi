@@ -64,6 +64,33 @@ def conv_input(
     plan: ConvPlan, grad_output: Array, weight: Array | PackedWeight, out: Array, /
 ) -> None: ...
 def conv_weight(plan: ConvPlan, input: Array, grad_output: Array, out: Array, /) -> None: ...
+
+class LinearPlan:
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def precision(self) -> int: ...
+    @property
+    def tasks(self) -> int: ...
+    @property
+    def task_bytes(self) -> int: ...
+    @property
+    def shared_bytes(self) -> int: ...
+    @property
+    def refusals(self) -> list[tuple[str, str]]: ...
+
+def linear_plan(
+    direction: str,
+    rows: int,
+    out_features: int,
+    in_features: int,
+    dtype: str,
+    precision: int,
+    algorithm: str,
+    /,
+) -> LinearPlan: ...
 def linear_forward(
     input: Array,
     weight: Array,

@@ -1,4 +1,4 @@
-"""What pyconv runs on, how many threads it uses, and why it chose an algorithm."""
+"""What pyconv runs on and how many threads it uses."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pyconv import _core, shapes
-from pyconv.arrays.plans import clear, plan_for
+from pyconv import _core
+from pyconv.arrays.plans import clear
 from pyconv.denormals import get_flush_denormal
-from pyconv.dtypes import NAMES, is_float
 from pyconv.environment import ignored, isa_problem, report
+from pyconv.explanation import Explanation, explain
 from pyconv.memory import get_cache_limit
-from pyconv.packed import PackedWeight
-from pyconv.precision import Precision, get_float32_precision, precision_code
+from pyconv.precision import get_float32_precision
 
 __all__ = [
     "Explanation",
@@ -108,128 +105,8 @@ def use_isa(name: str) -> Iterator[None]:
 
 
 def algorithms(direction: str = "forward") -> tuple[str, ...]:
-    """Return the names of the algorithms for "forward", "input" or "weight", in order of choice."""
+    """Return the names of convolution's algorithms for "forward", "input" or "weight", in order."""
     return tuple(_core.conv_algorithms(direction))
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """How one convolution is carried out.
-
-    Attributes
-    ----------
-    precision
-        The policy that admitted it.
-    direction
-        "forward", or the gradient computed: "input" or "weight".
-    algorithm, isa
-        What was chosen.
-    workspace_bytes
-        Scratch memory for each thread.
-    shared_bytes
-        Scratch memory for the call besides; zero or the size of packed weights or partial sums.
-    tasks
-        Independent pieces of work; more threads than this do not help.
-    flops
-        2 * multiply-adds of the direct convolution.
-    refusals
-        The algorithms asked before, each with its reason.
-    """
-
-    direction: str
-    dtype: str
-    precision: str
-    problem: shapes.ConvProblem
-    algorithm: str
-    isa: str
-    workspace_bytes: int
-    shared_bytes: int
-    tasks: int
-    flops: int
-    refusals: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        p = self.problem
-        lines = [
-            f"conv {self.direction}, {self.dtype}: n={p.n} c={p.c} k={p.k} groups={p.groups}",
-            f"  input {p.input}  kernel {p.kernel}  output {p.output}",
-            f"  stride {p.stride}  dilation {p.dilation}  padding {p.pad_lo} before, "
-            f"{p.pad_hi} after",
-            f"  algorithm  {self.algorithm} on {self.isa}, precision {self.precision}",
-            f"  work       {self.flops / 1e6:.2f} Mflop in {self.tasks} tasks",
-            f"  workspace  {self.workspace_bytes / 1024:.0f} KiB a thread, "
-            f"{self.shared_bytes / 1024:.0f} KiB shared",
-        ]
-        lines += [f"  not {name}: {reason}" for name, reason in self.refusals]
-        return "\n".join(lines)
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    if isinstance(value, (np.ndarray, PackedWeight)):
-        return value.shape
-    return tuple(value)
-
-
-def explain(
-    input: Any,
-    weight: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    *,
-    direction: str = "forward",
-    dtype: npt.DTypeLike | None = None,
-    algorithm: str | None = None,
-    precision: Precision | None = None,
-) -> Explanation:
-    """Return how a convolution of these arrays or shapes would be carried out.
-
-    Parameters
-    ----------
-    input, weight
-        Arrays or shapes: ([N,] C, spatial...) and (K, C / groups, kernel...), or a
-        :class:`PackedWeight`, for which the choice may be another.
-    stride, padding, dilation, groups, algorithm, precision
-        As in :func:`pyconv.arrays.conv2d`.
-    direction
-        "forward", "input" (gradient for the input) or "weight" (gradient for the weight).
-    dtype
-        float32, float64, float16 or bfloat16; by default that of `input`, or float32 for a shape.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As the convolution itself does.
-    """
-    if dtype is None:
-        dtype = input.dtype if isinstance(input, np.ndarray) else np.float32
-    element = np.dtype(dtype)
-    if not is_float(element):
-        raise TypeError(f"explain(): argument 'dtype': expected {NAMES}, got {element}")
-    weight_shape = _shape(weight)
-    rank = len(weight_shape) - 2
-    if not 1 <= rank <= 3:
-        expected = "a weight of 3, 4 or 5 dimensions"
-        raise shapes.value_error("explain", "weight", expected, f"shape {weight_shape}")
-    problem, _ = shapes.conv_problem(
-        "explain", rank, _shape(input), weight_shape, stride, padding, dilation, groups
-    )
-    code, packed = precision_code("explain", precision), isinstance(weight, PackedWeight)
-    plan = plan_for("explain", direction, problem, element, algorithm, code, packed)
-    return Explanation(
-        direction=direction,
-        dtype=element.name,
-        precision=("highest", "high", "medium")[plan.precision],
-        problem=problem,
-        algorithm=plan.algorithm,
-        isa=plan.isa,
-        workspace_bytes=plan.task_bytes,
-        shared_bytes=plan.shared_bytes,
-        tasks=plan.tasks,
-        flops=problem.flops,
-        refusals=tuple(plan.refusals),
-    )
 
 
 def config() -> dict[str, Any]:

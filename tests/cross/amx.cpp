@@ -13,7 +13,7 @@
 
 #include "checks.hpp"
 #include "conv/list.hpp"
-#include "linear/product.hpp"
+#include "linear/plan.hpp"
 
 namespace {
 
@@ -113,20 +113,21 @@ bool has(const char* isa) {
 }
 
 // Small integers against plain loops; all bits against the same tiles in plain arithmetic.
-void check_products() {
-  for (const Layer& l : layers)
+template <class Layers>
+void check_products(const char* what, const Layers& list, const char* plain) {
+  for (const auto& l : list)
     for (Direction d : directions)
       for (const char* name : names) {
-        const std::string what = std::string(name) + ", pass " +
-                                 std::to_string(static_cast<int>(d)) + ", layer " +
-                                 std::to_string(&l - layers);
+        const std::string where = std::string(what) + ", " + name + ", pass " +
+                                  std::to_string(static_cast<int>(d)) + ", layer " +
+                                  std::to_string(&l - list);
         pyconv::set_isa("amx");
-        compare(what, run(l, d, name, true), run(l, d, "naive", true));
+        compare(where, run(l, d, name, true), run(l, d, plain, true));
         const std::vector<float> real = run(l, d, name, false);
         if (tiles_in_use()) fail("tiles left in use", 0, 1, 0);
         if (!has("amx_emulated")) continue;
         pyconv::set_isa("amx_emulated");
-        compare(what + ", all bits", real, run(l, d, name, false));
+        compare(where + ", all bits", real, run(l, d, name, false));
       }
   pyconv::set_isa("amx");
 }
@@ -141,36 +142,12 @@ std::vector<float> run(const Linear& l, Direction direction, const char* name, b
   const std::vector<float> w = numbers(l.outputs * l.inputs, 2, integers);
   const std::vector<float> g = numbers(l.rows * l.outputs, 3, integers);
   std::vector<float> out(x.size() + w.size() + g.size());
-  pyconv::Product q{l.rows, l.outputs, l.inputs, x.data(), l.inputs, 1, w.data(),
-                    l.inputs, true, out.data(), nullptr, false};
-  if (direction == Direction::input)
-    q = {l.rows, l.inputs, l.outputs, g.data(), l.outputs, 1, w.data(),
-         l.inputs, false, out.data(), nullptr, false};
-  if (direction == Direction::weight)
-    q = {l.outputs, l.inputs, l.rows, g.data(), 1, l.outputs, x.data(),
-         l.inputs, false, out.data(), nullptr, false};
-  const auto type = pyconv::ElementType::f32;
-  multiply(q, type, pyconv::linear_algorithm(direction, type, l.rows, l.outputs, l.inputs,
-                                             Precision::highest, name));
+  const bool forward = direction == Direction::forward, weight = direction == Direction::weight;
+  const auto plan = pyconv::make_linear_plan({l.rows, l.outputs, l.inputs}, direction,
+                                             pyconv::ElementType::f32, Precision::highest, name);
+  pyconv::run_linear(plan, {(forward ? x : g).data(), (weight ? x : w).data(), out.data(),
+                            nullptr, false});
   return out;
-}
-
-void check_linear() {
-  for (const Linear& l : linears)
-    for (Direction d : directions)
-      for (const char* name : names) {
-        const std::string what = std::string("linear, ") + name + ", pass " +
-                                 std::to_string(static_cast<int>(d)) + ", layer " +
-                                 std::to_string(&l - linears);
-        pyconv::set_isa("amx");
-        compare(what, run(l, d, name, true), run(l, d, "float32", true));
-        const std::vector<float> real = run(l, d, name, false);
-        if (tiles_in_use()) fail("tiles left in use", 0, 1, 0);
-        if (!has("amx_emulated")) continue;
-        pyconv::set_isa("amx_emulated");
-        compare(what + ", all bits", real, run(l, d, name, false));
-      }
-  pyconv::set_isa("amx");
 }
 
 // Threads that are interrupted between products of different shapes.
@@ -204,10 +181,10 @@ int main() {
   if (status.compare(0, 8, "not used") == 0) return 77;
   pyconv::set_isa("amx");
   check_permission();
-  check_linear();
+  check_products("linear", linears, "gemm");
   std::printf("linear: %lld comparisons, %lld failures\n", static_cast<long long>(comparisons),
               static_cast<long long>(failures));
-  check_products();
+  check_products("conv", layers, "naive");
   check_threads();
   check_convolution<float>();
   if (tiles_in_use()) fail("tiles left in use", 0, 1, 0);

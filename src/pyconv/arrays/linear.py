@@ -42,8 +42,8 @@ def linear(
     out
         Array for the result, as in :func:`pyconv.arrays.conv2d`.
     algorithm
-        "float32", "bf16x1", "bf16x3" or "bf16x6" (products of bfloat16 for each of float32), to
-        force it whatever its precision.
+        "gemm", "bf16x1", "bf16x3" or "bf16x6" (products of bfloat16 for each of float32), to force
+        it whatever its precision; see :func:`pyconv.explain`.
     precision
         "highest", "high" or "medium": what float32 may lose to speed; None for the policy of
         :func:`pyconv.set_float32_precision`.

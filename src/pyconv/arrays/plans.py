@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pyconv import _core
-from pyconv.shapes import ConvProblem
+from pyconv.shapes import ConvProblem, LinearProblem
 
-__all__ = ["clear", "hyper_key", "keep", "lookup", "plan_for"]
+__all__ = ["clear", "hyper_key", "keep", "linear_plan_for", "lookup", "plan_for"]
 
 _LIMIT = 4096
 _entries: dict[Hashable, Any] = {}
@@ -44,6 +44,13 @@ def keep(key: Hashable, entry: Any) -> None:
     _entries[key] = entry
 
 
+def _check_algorithm(name: str, algorithm: str | None) -> None:
+    if algorithm is not None and not isinstance(algorithm, str):
+        raise TypeError(
+            f"{name}(): argument 'algorithm': expected a str or None, got {algorithm!r}"
+        )
+
+
 def plan_for(
     name: str,
     direction: str,
@@ -54,13 +61,27 @@ def plan_for(
     packed: bool,
 ) -> _core.ConvPlan:
     """Return a new plan; an unknown or refusing `algorithm` is a ValueError naming it."""
-    if algorithm is not None and not isinstance(algorithm, str):
-        raise TypeError(
-            f"{name}(): argument 'algorithm': expected a str or None, got {algorithm!r}"
-        )
+    _check_algorithm(name, algorithm)
     try:
         return _core.conv_plan(
             direction, problem.sizes, dtype.name, precision, packed, algorithm or ""
         )
+    except ValueError as error:
+        raise ValueError(f"{name}(): {error}") from None
+
+
+def linear_plan_for(
+    name: str,
+    direction: str,
+    problem: LinearProblem,
+    dtype: np.dtype[Any],
+    algorithm: str | None,
+    precision: int,
+) -> _core.LinearPlan:
+    """Return the plan that a linear layer makes; errors as in :func:`plan_for`."""
+    _check_algorithm(name, algorithm)
+    sizes = (problem.rows, problem.out_features, problem.in_features)
+    try:
+        return _core.linear_plan(direction, *sizes, dtype.name, precision, algorithm or "")
     except ValueError as error:
         raise ValueError(f"{name}(): {error}") from None

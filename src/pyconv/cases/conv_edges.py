@@ -219,6 +219,13 @@ _RANKS = (
     _edge("conv1d.asymmetric", (1, 2, 17), (3, 2, 4), padding=((3, 0),), stride=3),
     _edge("conv1d.unbatched", (3, 20), (4, 3, 3), padding="same"),
     _edge("conv1d.pointwise", (2, 9, 21), (7, 9, 1)),
+    # Around the columns of a task, of one tile and of several.
+    _edge("conv1d.signal96", (1, 20, 96), (10, 20, 3), padding=1),
+    _edge("conv1d.signal97", (2, 20, 97), (10, 20, 3), padding=1),
+    _edge("conv1d.signal386", (1, 43, 386), (9, 43, 3), padding=((2, 1),)),
+    _edge("conv1d.signal.stride", (1, 7, 401), (19, 7, 5), stride=2, padding=2, dilation=3),
+    _edge("conv1d.signal.groups", (1, 12, 200), (20, 6, 7), padding=3, groups=2),
+    _edge("conv2d.line", (1, 12, 1, 193), (12, 12, 3, 3), padding=1),
     _edge("conv1d.audio", (1, 1, 400), (8, 1, 80), stride=4, padding=38),
     _edge("conv3d.one", (1, 1, 1, 1, 1), (1, 1, 1, 1, 1)),
     _edge("conv3d.stride", (1, 2, 7, 8, 9), (3, 2, 3, 2, 3), stride=(2, 1, 3), padding=(1, 0, 2)),

@@ -1,10 +1,10 @@
-"""``pyconv explain``: the plan for a convolution given by its shapes."""
+"""``pyconv explain``: the plan for a convolution or linear layer given by its shapes."""
 
 from __future__ import annotations
 
 import argparse
 
-HELP = "show the plan for a convolution: algorithm, workspace, flops, and why others refused"
+HELP = "show the plan for a layer: algorithm, workspace, flops, and why others refused"
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -40,8 +40,10 @@ def padding(text: str) -> int | str | tuple[int, ...] | tuple[tuple[int, int], .
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this subcommand's arguments."""
-    parser.add_argument("input", type=sizes, help="input shape, such as 1,64,56,56")
-    parser.add_argument("weight", type=sizes, help="weight shape, such as 64,64,3,3")
+    parser.add_argument("input", type=sizes, help="input shape, such as 1,64,56,56 or 32,784")
+    parser.add_argument(
+        "weight", type=sizes, help="weight shape, such as 64,64,3,3; two sizes: a linear layer"
+    )
     parser.add_argument("--stride", type=one_or_more, default=1, help="such as 2 or 2,1")
     parser.add_argument(
         "--padding",
