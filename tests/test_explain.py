@@ -43,7 +43,8 @@ def test_explain_takes_arrays_shapes_and_packed_weights() -> None:
     data = make(LAYER, np.float64)
     by_arrays = pyconv.explain(data.x, data.w, padding=1)
     assert by_arrays == _explain(LAYER, dtype="float64")
-    assert pyconv.explain(data.x, pyconv.PackedWeight(data.w), padding=1) == by_arrays
+    packed = pyconv.explain(data.x, pyconv.PackedWeight(data.w), padding=1)
+    assert (packed.problem, packed.algorithm) == (by_arrays.problem, by_arrays.algorithm)
     assert _explain(LAYER).dtype == "float32"
     with pytest.raises(TypeError, match=r"'dtype'.*int16"):
         _explain(LAYER, dtype=np.int16)

@@ -19,6 +19,7 @@ void run_fallback(const ConvPlan& plan, const ConvArgs& args, int64_t image) {
   const int64_t in = p.c * pixels(p.input), out = p.k * pixels(p.output);
   const int64_t bytes = static_cast<int64_t>(item_bytes(plan.taken)) * image;
   ConvArgs one = args;
+  one.packed = nullptr;
   one.source = static_cast<const char*>(args.source) + bytes * (forward ? in : out);
   one.out = static_cast<char*>(args.out) + bytes * (forward ? out : in);
   run_plan(*plan.fallback, one);

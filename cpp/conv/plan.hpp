@@ -24,7 +24,7 @@ struct ConvArgs {
   const void* bias;           // forward only, or null
   void* out;
   bool relu;                  // forward only
-  const PackedWeight* packed; // packs of `other` that outlive the call, or null
+  const PackedWeight* packed; // packs of `other` that outlive the call: if and only if plan.packed
 };
 
 // One entry of the list: what it can do (correctness) apart from what it is good at (speed).

@@ -39,7 +39,10 @@ int64_t result_elements(const ConvProblem& p) { return p.n * p.k * pixels(p.outp
 // The weight is an array or a PackedWeight.
 void take_weight(const py::object& weight, const ConvPlan& plan, ConvArgs& args) {
   const int64_t elements = filter_elements(plan.problem);
-  if (py::isinstance<PackedWeight>(weight)) {
+  const bool is_packed = py::isinstance<PackedWeight>(weight);
+  if (is_packed != plan.packed)
+    throw std::invalid_argument("weight: the plan is for the other of an array and a PackedWeight");
+  if (is_packed) {
     const auto& packed = weight.cast<const PackedWeight&>();
     if (packed.type() != plan.stored || packed.elements() != elements)
       throw std::invalid_argument("weight: the PackedWeight has another dtype or size");

@@ -190,8 +190,8 @@ int check_conv(const ConvProblem& p, Direction direction) {
   Guarded<T> y(p.n * p.k * pyconv::pixels(p.output), true);
   const auto type = static_cast<pyconv::ElementType>(sizeof(T));
   const pyconv::PackedWeight packed(w.data(), w.size(), type);
-  const auto plan = [&](const char* name) {
-    return pyconv::make_plan(p, direction, type, Precision::highest, false, name);
+  const auto plan = [&](const char* name, bool with_packed = false) {
+    return pyconv::make_plan(p, direction, type, Precision::highest, with_packed, name);
   };
   const std::vector<T> expected = run(*plan("naive"), x, w, y, bias, nullptr);
   int algorithms = 0;
@@ -200,7 +200,7 @@ int check_conv(const ConvProblem& p, Direction direction) {
     ++algorithms;
     for (const pyconv::PackedWeight* pack : {static_cast<const pyconv::PackedWeight*>(nullptr),
                                              direction == Direction::weight ? nullptr : &packed}) {
-      const std::vector<T> got = run(*plan(a->name), x, w, y, bias, pack);
+      const std::vector<T> got = run(*plan(a->name, pack), x, w, y, bias, pack);
       // An algorithm that rounds small integers is near them.
       for (std::size_t i = 0; i < got.size() && a->error_gain > 1; ++i)
         if (!(std::fabs(got[i] - expected[i]) < 1e-3))
