@@ -10,13 +10,24 @@
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <unistd.h>
 #endif
 
 namespace pyconv {
 namespace {
 
-// What a training step of a small network drops and takes again; more than that is the system's.
-constexpr std::size_t default_limit = std::size_t{256} << 20;
+// What a training step of a small network drops and takes again, where that is a small part of the
+// memory; more is the system's.
+std::size_t default_limit() {
+  constexpr std::size_t most = std::size_t{256} << 20;
+#if defined(__unix__) || defined(__APPLE__)
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && size > 0)
+    return std::min(most, static_cast<std::size_t>(pages) / 16 * static_cast<std::size_t>(size));
+#endif
+  return most;
+}
+
 // From here on NumPy asks for large pages too.
 constexpr std::size_t large = std::size_t{4} << 20;
 constexpr std::size_t page = 4096;
@@ -56,7 +67,7 @@ BlockCache& BlockCache::instance() {
   return *cache;
 }
 
-BlockCache::BlockCache() : limit_(forbidden_gap > 0 ? 0 : default_limit) {
+BlockCache::BlockCache() : limit_(forbidden_gap > 0 ? 0 : default_limit()) {
 #if defined(__unix__) || defined(__APPLE__)
   // A child must not inherit the lock of a thread that it does not have.
   pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },

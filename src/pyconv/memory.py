@@ -35,9 +35,10 @@ def get_cache_limit() -> int:
 def set_cache_limit(n: int) -> None:
     """Keep at most `n` bytes of the memory of dropped results, of 64 KiB and more each.
 
-    256 MiB at the start, or ``PYCONV_CACHE_MB``; 0 keeps nothing. Memory fresh from the system
-    comes page by page, each zeroed at the first write: in a training step of a small network that
-    can take as long as all of its arithmetic. Results are ordinary arrays that own their memory.
+    At the start 256 MiB, a sixteenth of the machine's memory if that is less, or
+    ``PYCONV_CACHE_MB``; 0 keeps nothing. Memory fresh from the system comes page by page, each
+    zeroed at the first write: in a training step of a small network that can take as long as all
+    of its arithmetic. Results are ordinary arrays that own their memory.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def _obey_environment() -> None:
     if value.isascii() and value.isdigit() and int(value) <= _MAX_MB:
         _core.set_cache_limit(int(value) << 20)
     else:
-        report(f"{VARIABLE}: expected a whole number of MiB, got {value!r}; using 256")
+        report(f"{VARIABLE}: expected a whole number of MiB, got {value!r}; using the default")
 
 
 _obey_environment()
