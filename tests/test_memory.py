@@ -177,7 +177,8 @@ def test_a_forked_child_has_a_cache_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("value", "limit"), [("", None), ("0", 0), ("7", 7 * MIB), ("x", None), ("-1", None)]
+    ("value", "limit"),
+    [("", None), ("0", 0), ("7", 7 * MIB), ("x", None), ("-1", None), ("9" * 5000, None)],
 )
 def test_the_environment_sets_the_limit(value, limit):
     code = "import pyconv; print(pyconv.get_cache_limit(), len(pyconv.config.ignored()))"
@@ -189,4 +190,4 @@ def test_the_environment_sets_the_limit(value, limit):
     machine = os.sysconf("SC_PHYS_PAGES") // 16 * os.sysconf("SC_PAGESIZE")
     default = 0 if SANITIZED else min(256 * MIB, machine)
     assert got == (default if limit is None else limit)
-    assert ignored == (value in ("x", "-1"))
+    assert ignored == (value in ("x", "-1", "9" * 5000))

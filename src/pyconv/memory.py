@@ -62,7 +62,8 @@ def _obey_environment() -> None:
     value = os.environ.get(VARIABLE, "")
     if not value:
         return
-    if value.isascii() and value.isdigit() and int(value) <= _MAX_MB:
+    # Python refuses to read numbers of thousands of digits.
+    if value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= _MAX_MB:
         _core.set_cache_limit(int(value) << 20)
     else:
         report(f"{VARIABLE}: expected a whole number of MiB, got {value!r}; using the default")
