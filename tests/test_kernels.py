@@ -23,6 +23,10 @@ def _shape(name: str, dtype: npt.DTypeLike) -> tuple[int, int]:
     return _core.tile_shape(name, np.dtype(dtype).itemsize)
 
 
+def _tall(name: str, dtype: npt.DTypeLike) -> tuple[int, int]:
+    return _core.tall_tile_shape(name, np.dtype(dtype).itemsize)
+
+
 def _integers(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int64]:
     return rng.integers(-9, 9, shape, endpoint=True)
 
@@ -32,10 +36,11 @@ def _integers(rng: np.random.Generator, *shape: int) -> npt.NDArray[np.int64]:
 def test_every_tile_is_exact_on_integers(
     name: str, dtype: type, rng: np.random.Generator, guard: Guard
 ) -> None:
-    """All row counts and all column counts, so that all tails as well."""
+    """All row counts and all column counts, so that all tails as well; rows of tall tiles too."""
     most_rows, most_columns = _shape(name, dtype)
-    for rows in range(1, most_rows + 1):
-        for columns in range(1, most_columns + 1):
+    tall_rows, lanes = _tall(name, dtype)
+    for rows in range(1, max(most_rows, tall_rows) + 1):
+        for columns in range(1, (lanes if rows > most_rows else most_columns) + 1):
             depth = (rows * 7 + columns) % 40
             a, b = _integers(rng, rows, depth), _integers(rng, depth, columns)
             c = guard.empty((rows, columns), dtype)
@@ -79,7 +84,8 @@ def test_matrices_that_are_no_tile_are_refused(name: str, dtype: type) -> None:
         a, b = np.ones((m, k), dtype), np.ones((k if k2 is None else k2, n), dtype)
         _core.tile_product(name, a, b, np.empty(out, dtype))
 
-    for m, n in ((rows + 1, 1), (1, columns + 1), (0, 1), (1, 0)):
+    tall_rows, lanes = _tall(name, dtype)
+    for m, n in ((tall_rows + 1, 1), (rows + 1, lanes + 1), (1, columns + 1), (0, 1), (1, 0)):
         with pytest.raises(ValueError, match="a, b"):
             product(m, 3, n, (m, n))
     with pytest.raises(ValueError, match="multiplied"):

@@ -13,6 +13,7 @@
 #include "conv/dense_view.hpp"
 #include "conv/list.hpp"
 #include "conv/packed_weight.hpp"
+#include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -70,9 +71,7 @@ void plan_blocks(ConvPlan& plan) {
   const DenseView v(p, plan.direction);
   const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = v.area();
   const int64_t channels = std::max<int64_t>(1, v.channels);
-  const int64_t limit = depth_limit<T>(width);
-  const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
-  plan.depth_block = ceil_div(channels, depth_blocks) * taps;
+  plan.depth_block = channels_of_chain(channels, taps, depth_limit<T>(width)) * taps;
   // Where many images give the tasks, an image is split less: every task reads a band of its own.
   const int64_t most = ceil_div(16, std::max<int64_t>(1, p.n));
   const int64_t pixel_blocks =
@@ -237,13 +236,12 @@ class PixelTask {
     const int64_t width = tile_width<T>(plan_);
     const bool last = at + depth == phase_.depth;
     const T* bias = static_cast<const T*>(last ? args_.bias : nullptr);
-    // Rows of a tile as even as they come: 49 pixels are seven tiles of seven.
     const int64_t pixels = images_ * pixels_;
-    const int64_t tiles = ceil_div(pixels, k_.tile_rows), high = ceil_div(pixels, tiles);
     TileArgs<T> t{};
     t.a = memory.band;
     t.a_cols = plan_.left.cols.data();
     t.b_rows = phase_.b_rows.data();
+    t.b_row = width;
     t.c_row = plan_.column_block;
     t.depth = depth;
     t.ahead_step = width;
@@ -261,13 +259,13 @@ class PixelTask {
       if (packed_) next = j + width < columns_ ? panel(j + width, at) : panel(0, at + depth);
       t.columns = static_cast<int>(n);
       t.column_bias = bias ? bias + group_ * v_.columns + column_ + j : nullptr;
-      const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
+      const int64_t high = even_tile_rows(k_, pixels, n);
       for (int64_t i = 0; i < pixels; i += high) {
         const int64_t more = (pixels - i - 1) / high;  // tiles after this one
         t.a_rows = memory.pixels + i;
         t.c = memory.block + i * plan_.column_block + j;
         t.ahead = next && more < k_.tile_vectors ? next + more * k_.lanes : nullptr;
-        k_.tile[std::min(high, pixels - i) - 1][vectors](t);
+        run_panel_tile(k_, std::min(high, pixels - i), t);
       }
     }
   }

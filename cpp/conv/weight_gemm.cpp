@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "conv/list.hpp"
+#include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -77,7 +78,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = ceil_div(rows, plan.row_block);
   const int64_t outputs = plan.row_blocks * others;
   plan.tasks = outputs * plan.splits;
-  plan.left = {offsets(k.tile_rows, plan.depth_block), offsets(plan.depth_block, 1)};
+  plan.left = {offsets(max_tall_rows, plan.depth_block), offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -217,6 +218,7 @@ class WeightTask {
     TileArgs<T> t{};
     t.a_cols = reads_band(plan_) ? memory.pixels : plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
+    t.b_row = width;
     t.c_row = plan_.column_block;
     t.depth = depth_;
     t.accumulate = accumulate;
@@ -224,12 +226,12 @@ class WeightTask {
       const int64_t n = std::min(width, filters_ - j);
       t.columns = static_cast<int>(n);
       t.b = memory.panels + j * plan_.depth_block;
-      const auto vectors = static_cast<std::size_t>(ceil_div(n, k_.lanes)) - 1;
-      for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
+      const int64_t high = even_tile_rows(k_, rows_, n);
+      for (int64_t i = 0; i < rows_; i += high) {
         t.a = reads_band(plan_) ? memory.source : memory.source + i * plan_.depth_block;
         t.a_rows = reads_band(plan_) ? memory.rows + i : plan_.left.rows.data();
         t.c = memory.sums + i * plan_.column_block + j;
-        k_.tile[std::min<int64_t>(k_.tile_rows, rows_ - i) - 1][vectors](t);
+        run_panel_tile(k_, std::min(high, rows_ - i), t);
       }
     }
   }

@@ -107,9 +107,8 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t taps = taps_of(p), channels = std::max<int64_t>(1, v.channels);
   // An eighth longer than elsewhere: 16 channels of a 3x3 filter are one chain.
   const int64_t limit = depth_limit<T>(int64_t{k.lanes} * k.tile_vectors) * 9 / 8;
-  const int64_t blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
   const bool flat = is_flat(p, v, k.lanes);
-  const int64_t of_block = ceil_div(channels, blocks);
+  const int64_t of_block = channels_of_chain(channels, taps, limit);
   const int64_t column_bytes = static_cast<int64_t>(sizeof(T)) * of_block;
   plan.column_block = flat ? v.result[2]
                            : choose_columns(p, v, column_bytes, k.lanes * k.tile_vectors);

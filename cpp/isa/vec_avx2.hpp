@@ -339,6 +339,7 @@ inline void transpose(Vec<double> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 12 accumulators, 2 columns, 1 broadcast.
 constexpr int tile_rows = 6;
 constexpr int tile_vectors = 2;
+constexpr int tall_rows = tile_rows;  // of a tile of one vector: 12 were no faster
 
 // Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
 #if defined(__SANITIZE_ADDRESS__)

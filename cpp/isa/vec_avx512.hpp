@@ -309,6 +309,7 @@ inline void transpose(Vec<double> (&r)[8]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 24 accumulators, 3 columns, 1 broadcast.
 constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
+constexpr int tall_rows = 12;  // of a tile of one vector
 
 // Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
 #if defined(__SANITIZE_ADDRESS__)

@@ -319,6 +319,7 @@ inline void transpose(Vec<T> (&r)[32 / sizeof(T)]) {
 // Register tile of the GEMM: rows (broadcast) x vectors, for the 16 SSE2 registers.
 constexpr int tile_rows = 4;
 constexpr int tile_vectors = 1;
+constexpr int tall_rows = tile_rows;  // of a tile of one vector
 
 // Rows of results that a depthwise kernel holds: more only make larger code of this one.
 constexpr int depthwise_rows = 2;

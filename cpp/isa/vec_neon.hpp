@@ -328,6 +328,7 @@ inline void transpose(Vec<float> (&r)[4]) {
 // Register tile of the GEMM: rows (broadcast) x vectors. 24 accumulators, 3 columns, 1 broadcast.
 constexpr int tile_rows = 8;
 constexpr int tile_vectors = 3;
+constexpr int tall_rows = tile_rows;  // of a tile of one vector
 
 // Rows of results that a depthwise kernel holds: 7 divides the usual maps (7, 14, 28, 56, 112).
 constexpr int depthwise_rows = 7;

@@ -14,6 +14,7 @@
 #include "kernels/max_pool.hpp"
 #include "kernels/pad.hpp"
 #include "kernels/pool_direct.hpp"
+#include "kernels/tall_tile.hpp"
 #include "kernels/tile.hpp"
 #include "kernels/transpose.hpp"
 #include "kernels/winograd.hpp"
@@ -34,6 +35,14 @@ constexpr void fill_tiles(Kernels<T>& k) {
   if constexpr (R > 0) {
     fill_row<T, R, tile_vectors>(k);
     fill_tiles<T, R - 1>(k);
+  }
+}
+
+template <class T, int R>
+constexpr void fill_tall(Kernels<T>& k) {
+  if constexpr (R > 0) {
+    k.tall[R - 1] = &tall_tile<T, R>;
+    fill_tall<T, R - 1>(k);
   }
 }
 
@@ -73,7 +82,9 @@ constexpr Kernels<T> make_kernels() {
   k.lanes = Vec<T>::lanes;
   k.tile_rows = tile_rows;
   k.tile_vectors = tile_vectors;
+  k.tall_rows = tall_rows;
   fill_tiles<T, tile_rows>(k);
+  fill_tall<T, tall_rows>(k);
   k.gather = &gather<T>;
   k.transpose = &transpose_matrix<T>;
   k.bring_near = &bring_near<T>;

@@ -17,6 +17,7 @@ enum IsaFeature : unsigned {
 
 constexpr int max_tile_rows = 8;
 constexpr int max_tile_vectors = 3;
+constexpr int max_tall_rows = 12;
 
 // One register tile: c[i][j] (+)= sum over p of a[a_rows[i] + a_cols[p]] * b[b_rows[p] + j].
 // Offsets instead of strides: an operand may be a packed panel, a weight as it lies in memory, or a
@@ -27,6 +28,7 @@ struct TileArgs {
   const ptrdiff_t *a_rows, *a_cols;
   const T* b;
   const ptrdiff_t* b_rows;
+  ptrdiff_t b_row;       // of a tall tile, instead: from one row of b to the next
   T* c;
   ptrdiff_t c_row;
   int64_t depth;         // p runs over 0 .. depth - 1
@@ -284,8 +286,9 @@ struct ElementwiseKernels {
 
 template <class T>
 struct Kernels {
-  int lanes, tile_rows, tile_vectors;
+  int lanes, tile_rows, tile_vectors, tall_rows;
   void (*tile[max_tile_rows][max_tile_vectors])(const TileArgs<T>&);
+  void (*tall[max_tall_rows])(const TileArgs<T>&);
   void (*dot[max_tile_rows][max_tile_vectors])(const DotArgs<T>&);
   void (*gather)(const GatherArgs<T>&);
   // out[p * out_row + i] = in[i * in_row + p] for i < rows, p < depth; zero for rows <= i < width.

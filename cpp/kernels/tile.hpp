@@ -38,7 +38,7 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
     ahead += ahead_step;
     Vec<T> column[V];
     for (int j = 0; j < V; ++j) column[j] = load_column<masked, V>(b, j, tail);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < R; ++i) {
       const Vec<T> row = Vec<T>::set(a[i][at]);
       for (int j = 0; j < V; ++j) acc[i][j] = fma(row, column[j], acc[i][j]);
@@ -50,29 +50,29 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
 template <bool masked, class T, int R, int V>
 inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   if (t.accumulate) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j)
         acc[i][j] = add(load_column<masked, V>(t.c + i * t.c_row, j, tail), acc[i][j]);
   }
   if (t.row_bias) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j) acc[i][j] = add(acc[i][j], Vec<T>::set(t.row_bias[i]));
   }
   if (t.column_bias) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j)
         acc[i][j] = add(acc[i][j], load_column<masked, V>(t.column_bias, j, tail));
   }
   if (t.relu) {
     const Vec<T> zero = Vec<T>::zero();
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j) acc[i][j] = select(le(acc[i][j], zero), zero, acc[i][j]);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) {
       T* c = t.c + i * t.c_row + j * Vec<T>::lanes;

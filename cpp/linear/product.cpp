@@ -10,6 +10,7 @@
 #include "core/convert.hpp"
 #include "core/cpu.hpp"
 #include "core/kernels_of.hpp"
+#include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -105,13 +106,15 @@ class ProductTask {
 
   void run_depth(T* panel, int64_t p, int64_t depth) const {
     TileArgs<T> t{};
-    if (packs(q_, k_, half_)) {
+    const bool packed = packs(q_, k_, half_);
+    if (packed) {
       pack(panel, p, depth);
       t.b = panel;
     } else {
       t.b = static_cast<const T*>(q_.b) + p * q_.b_stride + column_;
     }
     t.b_rows = at_.b_rows.data();
+    t.b_row = width_;
     const bool last = p + depth == q_.depth;
     t.a_rows = at_.a_rows.data();
     t.a_cols = at_.a_cols.data();
@@ -122,10 +125,16 @@ class ProductTask {
     t.relu = last && q_.relu;
     if (last && q_.column_bias) t.column_bias = static_cast<const T*>(q_.column_bias) + column_;
     const auto vectors = static_cast<std::size_t>(ceil_div(columns_, k_.lanes)) - 1;
-    for (int64_t i = 0; i < rows_; i += k_.tile_rows) {
+    const int64_t high = packed ? even_tile_rows(k_, rows_, columns_) : k_.tile_rows;
+    for (int64_t i = 0; i < rows_; i += high) {
       t.a = static_cast<const T*>(q_.a) + (row_ + i) * q_.a_row + p * q_.a_col;
       t.c = static_cast<T*>(q_.c) + (row_ + i) * q_.columns + column_;
-      k_.tile[std::min<int64_t>(k_.tile_rows, rows_ - i) - 1][vectors](t);
+      const int64_t rows = std::min(high, rows_ - i);
+      if (packed) {
+        run_panel_tile(k_, rows, t);
+      } else {
+        k_.tile[rows - 1][vectors](t);
+      }
     }
   }
 
@@ -146,7 +155,7 @@ void multiply_typed(const Product& q, const KernelTable& isa, const HalfKernels*
   // A transposed operand costs its elements once, however few rows use it.
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
   const int64_t block = std::min(q.depth, depth_limit<T>(width));
-  const Offsets at{offsets(k.tile_rows, q.a_row), offsets(block, q.a_col),
+  const Offsets at{offsets(max_tall_rows, q.a_row), offsets(block, q.a_col),
                    offsets(block, ProductTask<T>::packs(q, k, half) ? width : q.b_stride)};
   parallel_for(tasks_of(q, k), work / 2 + packing,
                [&](int64_t task) { ProductTask<T>(q, k, half, at, task).run(); });

@@ -1,5 +1,7 @@
 // Leaf kernels of every usable instruction set, for tests and for the tile benchmark.
+#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "core/cpu.hpp"
 #include "core/scratch.hpp"
@@ -17,17 +19,19 @@ const KernelTable& table_named(const std::string& isa) {
   throw std::invalid_argument("isa: '" + isa + "' is not usable here");
 }
 
-// c (rows, columns) = a (rows, depth) b (depth, columns), by one register tile.
+// c (rows, columns) = a (rows, depth) b (depth, columns), by one register tile: a tall one where
+// there are more rows than others have.
 template <class T>
 void tile_product(const KernelTable& table, const py::array& a, const py::array& b, py::array c) {
   const Kernels<T>& k = kernels_of<T>(table);
   const auto type = static_cast<ElementType>(sizeof(T));
   const int64_t rows = a.shape(0), depth = a.shape(1), columns = b.shape(1);
-  if (rows < 1 || rows > k.tile_rows || columns < 1 || columns > k.lanes * k.tile_vectors)
+  const int64_t most = columns <= k.lanes ? k.tall_rows : k.tile_rows;
+  if (rows < 1 || rows > most || columns < 1 || columns > k.lanes * k.tile_vectors)
     throw std::invalid_argument("a, b: larger than the register tile");
   TileArgs<T> t{};
   t.a = static_cast<const T*>(read(a, type, rows * depth, "a"));
-  const auto a_rows = offsets(k.tile_rows, depth), a_cols = offsets(depth, 1);
+  const auto a_rows = offsets(rows, depth), a_cols = offsets(depth, 1);
   t.a_rows = a_rows.data();
   t.a_cols = a_cols.data();
   t.b = static_cast<const T*>(read(b, type, depth * columns, "b"));
@@ -37,7 +41,13 @@ void tile_product(const KernelTable& table, const py::array& a, const py::array&
   t.c_row = columns;
   t.depth = depth;
   t.columns = static_cast<int>(columns);
-  k.tile[rows - 1][ceil_div(columns, k.lanes) - 1](t);
+  if (rows <= k.tile_rows) return k.tile[rows - 1][ceil_div(columns, k.lanes) - 1](t);
+  std::vector<T> whole(static_cast<std::size_t>(depth * k.lanes));
+  for (int64_t i = 0; i < depth; ++i)
+    std::copy_n(t.b + i * columns, columns, whole.data() + i * k.lanes);
+  t.b = whole.data();
+  t.b_row = k.lanes;
+  k.tall[rows - 1](t);
 }
 
 // Seconds for `repeats` full tiles of the given depth, from panels in cache.
@@ -99,6 +109,11 @@ void register_kernels(py::module_& m) {
     return element_bytes == 4
                ? std::make_pair(t.f32.tile_rows, t.f32.lanes * t.f32.tile_vectors)
                : std::make_pair(t.f64.tile_rows, t.f64.lanes * t.f64.tile_vectors);
+  }, py::arg("isa"), py::arg("element_bytes"));
+  m.def("tall_tile_shape", [](const std::string& isa, int element_bytes) {
+    const KernelTable& t = table_named(isa);
+    return element_bytes == 4 ? std::make_pair(t.f32.tall_rows, t.f32.lanes)
+                              : std::make_pair(t.f64.tall_rows, t.f64.lanes);
   }, py::arg("isa"), py::arg("element_bytes"));
   m.def("time_tile", [](const std::string& isa, int element_bytes, int64_t depth,
                         int64_t repeats) {
