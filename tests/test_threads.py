@@ -1,4 +1,4 @@
-"""The same bits for any number of threads and in any batch; threads, forks and memory."""
+"""The same bits for any number of threads and in any batch; threads and memory."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ CONVS = (
     Case("threads-stride", "conv2d", (2, 17, 30, 31), (33, 17, 3, 3), {"padding": 1, "stride": 2}),
     Case("threads-few", "conv2d", (2, 48, 28, 28), (6, 48, 3, 3), {"padding": 1}),
     Case("threads-pointwise", "conv2d", (2, 160, 28, 30), (130, 160, 1, 1)),
+    Case("threads-one", "conv2d", (1, 64, 28, 28), (72, 64, 3, 3), {"padding": 1}),
+    Case("threads-parts", "conv2d", (1, 48, 27, 27), (70, 48, 5, 5), {"padding": 2}),
     Case("threads-groups", "conv2d", (2, 32, 20, 20), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
     Case("threads-depthwise", "conv2d", (3, 48, 33, 35), (48, 1, 3, 3), {"groups": 48}),
     Case("threads-line", "conv1d", (3, 24, 700), (20, 24, 5), {"padding": 2}),
@@ -50,9 +52,9 @@ def _normal(*shape: int, dtype: npt.DTypeLike = np.float32) -> Array:
 
 
 def _same_for_any_number(compute: Callable[[], Array]) -> None:
-    """Assert that 1, 2, 3 and 5 threads give the same bytes, more than once."""
+    """Assert that few threads and many, more than there are tasks, give the same bytes."""
     results = []
-    for count in (1, 2, 3, 5, 2):
+    for count in (1, 2, 3, 5, 2, 24):
         pyconv.set_num_threads(count)
         assert pyconv.get_num_threads() == count
         results.append(compute().tobytes())
@@ -73,6 +75,18 @@ def test_convolution_does_not_see_the_number_of_threads(case: Case, direction: s
         for name in willing(case, direction, dtype):
             assert _plan(case, direction, name).tasks > 1
             _same_for_any_number(partial(run, arrays, case, direction, data, algorithm=name))
+
+
+@pytest.mark.parametrize("direction", ["forward", "input"])
+def test_many_threads_are_given_more_tasks(direction: str) -> None:
+    """One image of ResNet's second stage is four tasks for two threads."""
+    case = Case("", "conv2d", (1, 64, 56, 56), (64, 64, 3, 3), {"padding": 1})
+    for name in (None, "winograd_2x2", "channel_vector", "wide_rows"):
+        tasks = []
+        for count in (2, 16):
+            pyconv.set_num_threads(count)
+            tasks.append(_plan(case, direction, name).tasks)
+        assert tasks[1] >= max(14, tasks[0])
 
 
 def _others(dtype: npt.DTypeLike) -> dict[str, Callable[[Array], Array]]:
@@ -215,100 +229,6 @@ def test_other_python_threads_run_during_a_call() -> None:
 
 
 # Other processes.
-
-
-# Forks are seen in fresh processes: what another test has loaded may not bear them.
-_POOL = """
-import multiprocessing, sys, warnings
-import numpy as np
-import pyconv
-from pyconv import arrays
-warnings.simplefilter("ignore")
-x = np.arange(2 * 5 * 40 * 40, dtype=np.float32).reshape(2, 5, 40, 40) % 7
-w = np.arange(9 * 5 * 9, dtype=np.float32).reshape(9, 5, 3, 3) % 3
-def convolve(scale):
-    return scale * arrays.conv2d(x, w)
-pyconv.set_num_threads(2)
-expected = convolve(1)
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    results = pool.map_async(convolve, (3, 3, 3)).get(60)
-if any((result != 3 * expected).any() for result in results): sys.exit("a child differs")
-if not (convolve(1) == expected).all(): sys.exit("the parent differs")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_children_of_a_process_with_threads_convolve() -> None:
-    done = subprocess.run([sys.executable, "-c", _POOL], capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, done.stderr
-
-
-_FORK = """
-import os, sys, warnings
-import numpy as np
-from pyconv import arrays, set_num_threads
-warnings.simplefilter("ignore")
-set_num_threads(2)
-x = np.arange(24 * 40 * 40, dtype=np.float32).reshape(1, 24, 40, 40) % 5
-w = np.arange(32 * 24 * 9, dtype=np.float32).reshape(32, 24, 3, 3) % 3
-before = arrays.conv2d(x, w) if {threads_first} else None
-def child(depth):
-    pid = os.fork()
-    if pid == 0:
-        first = arrays.conv2d(x, w)
-        good = before is None or (first == before).all()
-        good = good and (arrays.conv2d(x, w, algorithm="naive") == first).all()
-        good = good and (depth == 0 or child(depth - 1))
-        os._exit(0 if good else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-good = child(1) and child(0)
-after = arrays.conv2d(x, w)
-sys.exit(0 if good and (before is None or (after == before).all()) else 1)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("threads_first", [True, False])
-def test_a_child_and_its_child_convolve_after_fork(threads_first: bool) -> None:
-    script = _FORK.format(threads_first=threads_first)
-    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
-
-
-_FORK_WHILE_PACKING = """
-import os, signal, sys, threading, time, warnings
-import numpy as np
-from pyconv import PackedWeight, arrays
-warnings.simplefilter("ignore")
-x, w = np.ones((1, 1024, 5, 5), np.float32), np.ones((1024, 1024, 3, 3), np.float32)
-def convolve(weight):
-    start = time.perf_counter()
-    assert (arrays.conv2d(x, weight, algorithm={algorithm!r}) == 9216).all()
-    return time.perf_counter() - start
-first = convolve(PackedWeight(w))
-for part in range(8):
-    weight = PackedWeight(w)
-    other = threading.Thread(target=convolve, args=(weight,))
-    other.start()
-    time.sleep(first * part / 8)
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)
-        convolve(weight)
-        os._exit(0)
-    status = os.waitpid(pid, 0)[1]
-    other.join()
-    if status: sys.exit("a child hangs: it was forked " + str(part) + "/8 through the packing")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("algorithm", ["channel_vector", "implicit_gemm"])
-def test_a_child_forked_while_a_weight_is_packed_convolves(algorithm: str) -> None:
-    """What another thread had locked stays locked in the child: no lock may be held that long."""
-    script = _FORK_WHILE_PACKING.format(algorithm=algorithm)
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
 
 
 def _threads_in(before: str = "", **environment: str) -> int:

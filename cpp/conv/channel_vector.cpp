@@ -73,7 +73,7 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t channels = std::max<int64_t>(1, v.channels);
   plan.depth_block = channels_of_chain(channels, taps, depth_limit<T>(width)) * taps;
   // Where many images give the tasks, an image is split less: every task reads a band of its own.
-  const int64_t most = ceil_div(16, std::max<int64_t>(1, p.n));
+  const int64_t most = ceil_div(tasks_wanted(16), std::max<int64_t>(1, p.n));
   const int64_t pixel_blocks =
       std::max(ceil_div(area, 128), std::clamp<int64_t>(area / 48, 1, most));
   plan.row_block = ceil_div(area, pixel_blocks);
@@ -86,7 +86,7 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t image_blocks = plan_images<T>(plan, phase);
   const int64_t panels = std::max<int64_t>(1, ceil_div(v.columns, width));
   const int64_t blocks = std::max<int64_t>(1, plan.row_blocks * image_blocks * p.groups);
-  const int64_t wanted = std::min(panels, ceil_div(p.n > 1 ? 8 : 4, blocks));
+  const int64_t wanted = std::min(panels, ceil_div(tasks_wanted(p.n > 1 ? 8 : 4), blocks));
   plan.column_block = ceil_div(panels, wanted) * width;
   plan.packed_elements = p.groups * panels * width * v.channels * taps;
   if (!packs_in_task(plan))

@@ -95,11 +95,11 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
     for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
 }
 
-// About twelve tasks an image, or 48 in all where `images` are many (a task starts with a band or
+// About twelve tasks an image, or one a thread, or 48 in all where `images` are many (a task starts with a band or
 // a gathered panel of its own), but no task over 8 panels; an even number where one is near,
 // because halves are the commonest share.
 int64_t panels_of_task(int64_t panels, int64_t images) {
-  const int64_t best = std::max(ceil_div(panels, 12), std::min(panels, panels * images / 48));
+  const int64_t best = std::max(ceil_div(panels, tasks_wanted(12)), std::min(panels, panels * images / 48));
   if (best >= 8) return 8;
   for (int64_t tried : {best, best + 1, best - 1})
     if (tried > 0 && ceil_div(panels, tried) % 2 == 0) return tried;
@@ -112,10 +112,10 @@ int64_t row_blocks_of(const ConvPlan& plan, int64_t column_blocks, int64_t rows)
   const ConvProblem& p = plan.problem;
   if (reads_image_in_place(plan)) {
     const int64_t others = std::max<int64_t>(1, column_blocks * p.groups * p.n);
-    return std::clamp<int64_t>(ceil_div(8, others), 1, ceil_div(rows, 128));
+    return std::clamp<int64_t>(ceil_div(tasks_wanted(8), others), 1, ceil_div(rows, 128));
   }
-  const bool few = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size()) < 4;
-  return few ? std::min<int64_t>(4, ceil_div(rows, 64)) : 1;
+  const int64_t others = column_blocks * p.groups * static_cast<int64_t>(plan.phases.size());
+  return few_row_blocks(others, rows);
 }
 
 // Columns: several panels reuse a block of weights from the second-level cache.

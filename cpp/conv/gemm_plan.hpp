@@ -4,6 +4,7 @@
 
 #include "conv/list.hpp"
 #include "conv/pointwise_tail.hpp"
+#include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
 namespace pyconv {
@@ -74,5 +75,11 @@ void make_phases(ConvPlan& plan);
 
 // Fills in the phases, blocks, tasks and bytes of a plan whose algorithm is chosen.
 void plan_gemm(ConvPlan& plan);
+
+// Blocks of rows where columns give only `others` tasks: every block gathers for itself.
+inline int64_t few_row_blocks(int64_t others, int64_t rows) {
+  const int64_t wanted = ceil_div(tasks_wanted(4), std::max<int64_t>(1, others));
+  return std::min(std::max<int64_t>(wanted, others < 4 ? 4 : 1), ceil_div(rows, 64));
+}
 
 }  // namespace pyconv

@@ -4,6 +4,7 @@
 #include "conv/fallback.hpp"
 #include "conv/gemm_plan.hpp"
 #include "conv/split_bf16.hpp"
+#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -104,7 +105,7 @@ int64_t choose_chunk(const ConvPlan& plan, const SplitPlan& split) {
   return ceil_div(split.groups, ceil_div(split.groups, fits));
 }
 
-// About twelve tasks an image, none over 8 panels, and sums that stay in a second-level cache. Rows
+// About twelve tasks an image, or one a thread, none over 8 panels, and sums that stay in a second-level cache. Rows
 // are split only where columns alone give too few tasks, because every task splits its own band; and
 // where bfloat16, which needs no splitting, meets weights that no second-level cache holds: those of
 // some rows are then read once for all columns (512x14x14: 3.05 ms for 3.4).
@@ -119,11 +120,11 @@ void choose_blocks(ConvPlan& plan, const SplitPlan& split, int64_t columns) {
     return;
   }
   const int64_t cache = std::max<int64_t>(1, (256 << 10) / (4 * width * rows));
-  const int64_t block = std::min({ceil_div(panels, 12), cache, int64_t{8}});
+  const int64_t block = std::min({ceil_div(panels, tasks_wanted(12)), cache, int64_t{8}});
   plan.column_block = block * width;
   const int64_t others = ceil_div(panels, block) * plan.problem.groups *
                          static_cast<int64_t>(split.phases.size());
-  const int64_t wanted = others < 4 ? std::min<int64_t>(4, ceil_div(rows, 64)) : 1;
+  const int64_t wanted = few_row_blocks(others, rows);
   plan.row_block = ceil_div(ceil_div(rows, wanted), 32) * 32;
   plan.row_blocks = ceil_div(rows, plan.row_block);
 }

@@ -5,6 +5,7 @@
 #include "conv/fallback.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/split_bf16_small.hpp"
+#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -202,8 +203,8 @@ void plan_small_map(ConvPlan& plan) {
   plan.packed_elements = packed_header + plan.problem.groups * map.words();
   if (!packs_in_task(plan))
     plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(uint32_t);
-  // Every task joins the map again: about four of an image.
-  plan.row_blocks = std::min(map.panels, ceil_div(4, plan.problem.groups));
+  // Every task joins the map again: about four of an image, or one a thread.
+  plan.row_blocks = std::min(map.panels, ceil_div(tasks_wanted(4), plan.problem.groups));
   plan.column_block = 0;
   for (int64_t b = 0; b < plan.row_blocks; ++b)
     plan.column_block =

@@ -54,16 +54,17 @@ void choose_weight_blocks(ConvPlan& plan, SplitPlan& split, const SplitPhase& s)
   const int64_t limit = 256 / split.terms / pixels_of_step * pixels_of_step;
   plan.depth_block =
       ceil_div(ceil_div(s.columns, ceil_div(s.columns, limit)), pixels_of_step) * pixels_of_step;
-  // Split a few panels' pixels at a time, because every band repeats some rows of the one before.
-  const int64_t panels = ceil_div(s.columns, plan.depth_block);
-  split.chunk = ceil_div(panels, ceil_div(panels, 4));
   const int64_t wide = ceil_div(filters, width);
   plan.column_block = ceil_div(wide, ceil_div(wide, 96 / width)) * width;
   const int64_t most = std::max<int64_t>(1, 576 / taps / 32) * 32;
   plan.row_block = ceil_div(channels, ceil_div(channels, most));
   plan.row_blocks = ceil_div(channels, plan.row_block);
   const int64_t blocks = plan.row_blocks * p.groups * ceil_div(filters, plan.column_block);
-  const int64_t bands = p.n * s.segments * ceil_div(panels, split.chunk);
+  // Split a few panels' pixels at a time, because every band repeats some rows of the one before.
+  const int64_t panels = ceil_div(s.columns, plan.depth_block), images = p.n * s.segments;
+  const int64_t few = std::min(panels, ceil_div(4, std::max<int64_t>(1, blocks * images)));
+  split.chunk = ceil_div(panels, std::max(ceil_div(panels, 4), few));
+  const int64_t bands = images * ceil_div(panels, split.chunk);
   plan.splits = std::clamp<int64_t>(ceil_div(8, blocks), 1, std::max<int64_t>(1, bands));
   plan.tasks = blocks * plan.splits;
 }

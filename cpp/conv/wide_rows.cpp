@@ -53,7 +53,7 @@ int64_t choose_lines(const ConvProblem& p, const DenseView& v, int64_t bytes_of_
   const auto fit = [&](int64_t bytes) {
     return (bytes / bytes_of_row - extent(p, 1)) / v.step[1] + 1;
   };
-  const int64_t most = p.n * p.groups < 16 ? ceil_div(v.result[1], 4) : v.result[1];
+  const int64_t most = p.n * p.groups < 16 ? ceil_div(v.result[1], tasks_wanted(4)) : v.result[1];
   const int64_t wanted = std::max(fit(band_bytes), std::min<int64_t>(8, fit(large_band_bytes)));
   const int64_t lines = std::clamp<int64_t>(wanted, 1, most);
   return ceil_div(v.result[1], ceil_div(v.result[1], lines));
@@ -65,7 +65,7 @@ int64_t choose_columns(const ConvProblem& p, const DenseView& v, int64_t bytes_o
                        int64_t tile) {
   const int64_t width = v.result[2];
   if (v.result[1] > 1) return width;
-  const int64_t most = p.n * p.groups < 16 ? ceil_div(width, 4) : width;
+  const int64_t most = p.n * p.groups < 16 ? ceil_div(width, tasks_wanted(4)) : width;
   const int64_t wanted = band_bytes / (bytes_of_column * v.step[2]);
   const int64_t blocks = ceil_div(width, std::max(tile, std::min(wanted, most)));
   return ceil_div(ceil_div(width, blocks), tile) * tile;

@@ -238,7 +238,7 @@ void plan_few_tiles(ConvPlan& plan) {
   const int64_t size = sizeof(T), groups = plan.problem.groups;
   const int64_t tile = g.points * g.filters * size;  // of products
   if (v.dilation[1] == 1 && v.dilation[2] == 1) {
-    const int64_t wanted = ceil_div(plan.packed ? 8 : 4, groups * g.filter_panels);
+    const int64_t wanted = ceil_div(tasks_wanted(plan.packed ? 8 : 4), groups * g.filter_panels);
     const int64_t parts = std::clamp<int64_t>(s.count / least_tiles, 1, wanted);
     plan.splits = std::min(g.lines, std::max(parts, ceil_div(s.count * tile, product_bytes)));
   }

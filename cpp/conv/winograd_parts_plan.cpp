@@ -21,11 +21,12 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t fit = std::max(tile_bytes / (line_bytes * channels) - g.high + 1,
                                ceil_div(g.width + g.wide - 1, g.pitch));
   const int64_t outputs = g.bands * plan.problem.groups;
-  int64_t blocks = std::max(ceil_div(g.down, fit), std::min(ceil_div(4, outputs), g.down / 4));
+  const int64_t tasks = tasks_wanted(4);
+  int64_t blocks = std::max(ceil_div(g.down, fit), std::min(ceil_div(tasks, outputs), g.down / 4));
   blocks = std::max<int64_t>(1, blocks);
   plan.column_block = ceil_div(g.down, blocks);  // rows of tiles
   // Rows of results are split only where tiles alone give too few tasks: each part transforms all.
-  const int64_t wanted = ceil_div(4, outputs * blocks);
+  const int64_t wanted = ceil_div(tasks, outputs * blocks);
   const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
   plan.phases.resize(9);
   ConvPhase& first = plan.phases[0];

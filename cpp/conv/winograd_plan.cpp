@@ -1,6 +1,7 @@
 // How a Winograd convolution is cut into tasks.
 #include "conv/fallback.hpp"
 #include "conv/winograd.hpp"
+#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -15,10 +16,12 @@ void plan_tasks(ConvPlan& plan, const WinogradGrid<T>& g, int64_t vectors, int64
                 int64_t held, int64_t panel_bytes) {
   const WinogradView v(plan);
   ConvPhase& phase = plan.phases[0];
-  phase.column_blocks = std::max(ceil_div(panels, held), std::min(panels, ceil_div(8, g.bands)));
+  phase.column_blocks =
+      std::max(ceil_div(panels, held), std::min(panels, ceil_div(tasks_wanted(8), g.bands)));
   phase.column_blocks += g.bands * phase.column_blocks % 2 && phase.column_blocks < vectors;
   // Rows are split only where tiles alone give too few tasks: every part transforms them again.
-  const int64_t wanted = ceil_div(4, g.bands * phase.column_blocks * plan.problem.groups);
+  const int64_t others = g.bands * phase.column_blocks * plan.problem.groups;
+  const int64_t wanted = ceil_div(tasks_wanted(4), others);
   const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
   phase.grid[0] = std::max<int64_t>(1, ceil_div(g.filter_panels, parts)) * g.filters;  // of a task
   plan.row_blocks = ceil_div(std::max<int64_t>(1, v.rows), phase.grid[0]);

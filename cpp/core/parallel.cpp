@@ -86,6 +86,11 @@ void note_threads_used() {
 
 int thread_count() { return count().load(std::memory_order_relaxed); }
 void set_thread_count(int n) { count().store(n); }
+int64_t tasks_wanted(int64_t least) {
+  constexpr int64_t most = 64;  // what is repeated outweighs the threads in the end
+  return std::max(least, std::min<int64_t>(thread_count(), most));
+}
+
 bool forked_after_threads() { return forked.load(std::memory_order_relaxed); }
 void note_threads_started() { started.store(true, std::memory_order_relaxed); }
 

@@ -17,6 +17,11 @@
 namespace pyconv {
 
 int thread_count();           // what parallel_for may use
+
+// Tasks to cut a layer into where each repeats some work of the others: `least`, which a few threads
+// share evenly, and one for every thread. It may not touch the order of any sum.
+int64_t tasks_wanted(int64_t least);
+
 void set_thread_count(int);   // at least 1
 bool forked_after_threads();  // true in a child whose parent had started a team
 void note_threads_started();

@@ -72,7 +72,9 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"set_num_threads(): argument 'n': expected an int, got {n!r}") from None
     if not 1 <= count <= 4096:
         raise ValueError(f"set_num_threads(): argument 'n': expected 1 to 4096, got {count}")
-    _core.set_thread_count(count)
+    if count != _core.thread_count():
+        _core.set_thread_count(count)
+        clear()
 
 
 def isas() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ lookup = _entries.get
 
 
 def clear() -> None:
-    """Forget every plan, as a change of instruction set needs."""
+    """Forget every plan, as a change of instruction set or of the number of threads needs."""
     _entries.clear()
 
 
