@@ -1,4 +1,4 @@
-"""Children made by os.fork(), seen in fresh processes: what another test has loaded may not bear them."""
+"""Children made by os.fork(), in fresh processes: what a test has loaded may not bear forks."""
 
 from __future__ import annotations
 
