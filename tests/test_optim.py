@@ -105,6 +105,28 @@ def test_updates_are_in_place_and_leave_gradients_alone(name):
     np.testing.assert_array_equal(array, before)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        ("Adam", {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
+    ],
+)
+def test_large_parameters_are_updated_as_small_ones_are(name, options, rng):
+    whole = rng.standard_normal((3, 70_001), np.float32)
+    rows = [nn.Parameter(row.copy()) for row in whole]
+    columns = nn.Parameter(np.asfortranarray(whole))  # not in rows: taken whole
+    whole = nn.Parameter(whole)
+    optimizer = getattr(optim, name)([whole, columns, *rows], lr=0.1, **options)
+    for _ in range(3):
+        whole.grad = columns.grad = rng.standard_normal(whole.shape, np.float32)
+        for row, gradient in zip(rows, whole.grad, strict=True):
+            row.grad = gradient
+        optimizer.step()
+    np.testing.assert_array_equal(whole.data, columns.data)
+    np.testing.assert_array_equal(whole.data, [row.data for row in rows])
+
+
 def test_parameter_groups():
     a, b = (nn.Parameter(np.ones(1)) for _ in range(2))
     optimizer = optim.SGD([{"params": [a], "lr": 0.5}, {"params": b}], lr=0.1)

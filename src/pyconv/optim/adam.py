@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.inplace import writable
-from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.optim.optimizer import Optimizer, check_number, in_blocks
 from pyconv.shapes import type_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -79,7 +79,6 @@ class Adam(Optimizer):
             check_number("Adam", f"betas[{position}]", beta, below=1.0)
 
     def update(self, tensor: Tensor, gradient: Array, options: Mapping[str, Any]) -> None:
-        first, second = options["betas"]
         held = self.state.get(tensor)
         if held is None:
             held = self.state[tensor] = {
@@ -87,21 +86,36 @@ class Adam(Optimizer):
                 "exp_avg": np.zeros_like(gradient),
                 "exp_avg_sq": np.zeros_like(gradient),
             }
-        if options["maximize"]:
-            gradient = np.negative(gradient)
-        if options["weight_decay"]:
-            gradient = gradient + options["weight_decay"] * tensor.data
         held["step"] += 1
-        mean, square = held["exp_avg"], held["exp_avg_sq"]
-        mean += (1.0 - first) * (gradient - mean)
-        square *= second
-        square += (1.0 - second) * (gradient * gradient)
+        arrays = [writable(tensor), gradient, held["exp_avg"], held["exp_avg_sq"]]
         if options["amsgrad"]:
-            largest = held.setdefault("max_exp_avg_sq", np.zeros_like(square))
-            square = np.maximum(largest, square, out=largest)
-        denominator = np.sqrt(square)
-        denominator /= math.sqrt(1.0 - second ** held["step"])
-        denominator += options["eps"]
-        rate = options["lr"] / (1.0 - first ** held["step"])
-        data = writable(tensor)
-        data -= rate * (mean / denominator)
+            arrays.append(held.setdefault("max_exp_avg_sq", np.zeros_like(gradient)))
+        for part in in_blocks(*arrays):
+            _update(*part, options=options, step=held["step"])
+
+
+def _update(
+    data: Array,
+    gradient: Array,
+    mean: Array,
+    square: Array,
+    largest: Array | None = None,
+    *,
+    options: Mapping[str, Any],
+    step: int,
+) -> None:
+    first, second = options["betas"]
+    if options["maximize"]:
+        gradient = np.negative(gradient)
+    if options["weight_decay"]:
+        gradient = gradient + options["weight_decay"] * data
+    mean += (1.0 - first) * (gradient - mean)
+    square *= second
+    square += (1.0 - second) * (gradient * gradient)
+    if largest is not None:
+        square = np.maximum(largest, square, out=largest)
+    denominator = np.sqrt(square)
+    denominator /= math.sqrt(1.0 - second**step)
+    denominator += options["eps"]
+    rate = options["lr"] / (1.0 - first**step)
+    data -= rate * (mean / denominator)

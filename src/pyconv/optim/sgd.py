@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.inplace import writable
-from pyconv.optim.optimizer import Optimizer, check_number
+from pyconv.optim.optimizer import Optimizer, check_number, in_blocks
 from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
 
@@ -72,19 +72,36 @@ class SGD(Optimizer):
             raise value_error("SGD", "nesterov", "momentum above 0 and no dampening", given)
 
     def update(self, tensor: Tensor, gradient: Array, options: Mapping[str, Any]) -> None:
-        momentum = options["momentum"]
-        if options["maximize"]:
-            gradient = np.negative(gradient)
-        if options["weight_decay"]:
-            gradient = gradient + options["weight_decay"] * tensor.data
-        if momentum:
+        arrays = [writable(tensor), gradient]
+        first = False
+        if options["momentum"]:
             held = self.state.setdefault(tensor, {})
-            buffer = held.get("momentum_buffer")
-            if buffer is None:
-                buffer = held["momentum_buffer"] = np.array(gradient)
-            else:
-                buffer *= momentum
-                buffer += (1.0 - options["dampening"]) * gradient
-            gradient = gradient + momentum * buffer if options["nesterov"] else buffer
-        data = writable(tensor)
-        data -= options["lr"] * gradient
+            first = held.get("momentum_buffer") is None
+            if first:
+                held["momentum_buffer"] = np.empty_like(gradient)
+            arrays.append(held["momentum_buffer"])
+        for part in in_blocks(*arrays):
+            _update(*part, options=options, first=first)
+
+
+def _update(
+    data: Array,
+    gradient: Array,
+    buffer: Array | None = None,
+    *,
+    options: Mapping[str, Any],
+    first: bool,
+) -> None:
+    if options["maximize"]:
+        gradient = np.negative(gradient)
+    if options["weight_decay"]:
+        gradient = gradient + options["weight_decay"] * data
+    if buffer is not None:
+        momentum = options["momentum"]
+        if first:
+            buffer[...] = gradient
+        else:
+            buffer *= momentum
+            buffer += (1.0 - options["dampening"]) * gradient
+        gradient = gradient + momentum * buffer if options["nesterov"] else buffer
+    data -= options["lr"] * gradient
