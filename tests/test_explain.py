@@ -54,6 +54,17 @@ def test_explain_takes_arrays_shapes_and_packed_weights() -> None:
         pyconv.explain((1, 4, 5, 5), (3, 3, 3, 3))
 
 
+def test_arrays_of_16_bits_take_memory_as_float32_a_part_at_a_time() -> None:
+    elements = 2 * 64 * 56 * 56
+    alone = _explain(LAYER, dtype=np.float16).shared_bytes - _explain(LAYER).shared_bytes
+    assert 4 * elements < alone < 5 * elements
+    batch = pyconv.explain((500, 64, 56, 56), LAYER.weight, dtype=np.float16, padding=1)
+    assert batch.shared_bytes < 32 * elements
+    assert batch.tasks > 1
+    grouped = pyconv.explain((1, 150, 40, 40), (150, 1, 3, 3), dtype=np.float16, groups=150)
+    assert (grouped.shared_bytes, grouped.workspace_bytes > 1 << 16) == (0, True)
+
+
 @every_direction
 def test_explain_tells_of_linear_layers(direction: str) -> None:
     x, w = (3, 5, 300), (70, 300)

@@ -109,12 +109,14 @@ SLICED = (
     Case("slices", "conv2d", (2, 150, 40, 41), (150, 1, 3, 3), {"padding": 1, "groups": 150}),
     Case("multiplied", "conv2d", (1, 33, 60, 50), (66, 1, 5, 5), {"stride": 2, "groups": 33}),
     Case("few", "conv2d", (2, 28, 56, 56), (28, 4, 3, 3), {"padding": 1, "groups": 7}),
+    Case("images", "conv2d", (7, 6, 150, 151), (10, 6, 3, 3), {"padding": 1}),
+    Case("large images", "conv2d", (2, 17, 251, 250), (18, 17, 1, 1)),
 )
 
 
 @every(SLICED)
 @every_direction
-def test_many_groups_a_few_at_a_time(case: Case, direction: str, isa: str) -> None:
+def test_large_arrays_a_part_at_a_time(case: Case, direction: str, isa: str) -> None:
     for dtype in HALVES:
         data = make(case, dtype, integers=True)
         expected = run(reference, case, direction, data).astype(np.float32)

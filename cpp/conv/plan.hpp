@@ -93,9 +93,17 @@ struct ConvPlan {
   int64_t packed_panel = 0;  // the width of what is packed, where that depends on more than the weight
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;
-  // Arrays of 16 bits with many groups: those of a task as float32, and what is left of them.
+  // Arrays of 16 bits, a part at a time as float32: some images, or the groups of a task where they
+  // are many; and what is left of them.
   std::shared_ptr<const ConvPlan> slice, last_slice;
 };
+
+// What a call of a plan takes: independent tasks, and memory beside its arrays, of a thread and of all.
+struct ConvNeeds {
+  int64_t tasks;
+  std::size_t task_bytes, shared_bytes;
+};
+ConvNeeds needs_of(const ConvPlan&);
 
 // Throws std::invalid_argument for an inconsistent problem, an unknown or a refusing algorithm. An
 // algorithm that is forced needs no admission by the precision.

@@ -1,5 +1,5 @@
-// Arrays of 16 bits through algorithms that read and write float32: whole, or a few groups at a time
-// that stay in a second-level cache.
+// Arrays of 16 bits through algorithms that read and write float32: some images at a time that stay in
+// a third-level cache, or a few groups that stay in a second-level one.
 #include <algorithm>
 #include <stdexcept>
 
@@ -27,42 +27,57 @@ Counts counts_of(const ConvPlan& plan) {
   }
 }
 
-// The float32 images of the operands of a call, and room for its result.
+// The operands of a plan as float32, and room for its result.
 struct Widened {
   float *source, *other, *bias, *out;
-  Widened(const ConvPlan& plan, const ConvArgs& args, Arena& arena) {
+  Widened(const ConvPlan& plan, bool packed, bool with_bias, Arena& arena) {
     const Counts count = counts_of(plan);
     source = arena.take<float>(count.source);
-    other = args.packed ? nullptr : arena.take<float>(count.other);
-    bias = args.bias ? arena.take<float>(plan.problem.k) : nullptr;
+    other = packed ? nullptr : arena.take<float>(count.other);
+    bias = with_bias ? arena.take<float>(plan.problem.k) : nullptr;
     out = arena.take<float>(count.out);
   }
 };
 
-Widened widened(const ConvPlan& plan, const ConvArgs& args) {
+std::size_t widened_bytes(const ConvPlan& plan, bool packed, bool bias) {
   Arena counted;
-  Widened(plan, args, counted);
-  Arena arena(widened_scratch(counted.used()));
-  return Widened(plan, args, arena);
+  Widened(plan, packed, bias, counted);
+  return counted.used();
 }
 
-void run_whole(const ConvPlan& plan, const ConvArgs& args) {
-  const Widened memory = widened(plan, args);
-  const Counts count = counts_of(plan);
-  widen(plan.stored, args.source, count.source, memory.source);
+Widened widened(const ConvPlan& plan, const ConvArgs& args) {
+  const bool packed = args.packed != nullptr, bias = args.bias != nullptr;
+  Arena arena(widened_scratch(widened_bytes(plan, packed, bias)));
+  return Widened(plan, packed, bias, arena);
+}
+
+void run_images(const ConvPlan& plan, const ConvArgs& args) {
+  const ConvPlan& most = plan.slice ? *plan.slice : plan;
+  const Widened memory = widened(most, args);
   ConvArgs wide = args;
   wide.source = memory.source;
   wide.out = memory.out;
   if (!args.packed) {
-    widen(plan.stored, args.other, count.other, memory.other);
+    widen(plan.stored, args.other, counts_of(plan).other, memory.other);
     wide.other = memory.other;
   }
   if (args.bias) {
     widen(plan.stored, args.bias, plan.problem.k, memory.bias);
     wide.bias = memory.bias;
   }
-  plan.algorithm->run(plan, wide);
-  narrow(plan.stored, memory.out, count.out, args.out);
+  const auto* source = static_cast<const uint16_t*>(args.source);
+  auto* out = static_cast<uint16_t*>(args.out);
+  int64_t left = plan.problem.n;
+  do {  // at least once: the gradient of the weight of no images is zero
+    const ConvPlan& part = left < most.problem.n ? *plan.last_slice : most;
+    const Counts count = counts_of(part);
+    widen(plan.stored, source, count.source, memory.source);
+    plan.algorithm->run(part, wide);
+    narrow(plan.stored, memory.out, count.out, out);
+    source += count.source;
+    out += count.out;
+    left -= part.problem.n;
+  } while (left > 0);
 }
 
 // Some groups of an image, or of all images for the gradient of their weight.
@@ -142,30 +157,26 @@ void run_sliced(const ConvPlan& plan, const ConvArgs& args) {
   });
 }
 
-}  // namespace
-
-void run_plan(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.taken == plan.stored) return plan.algorithm->run(plan, args);
-  if (plan.slice) return run_sliced(plan, args);
-  run_whole(plan, args);
+// The plan of as many groups or images as `part` has, by the same algorithm.
+std::shared_ptr<const ConvPlan> plan_part(const ConvPlan& plan, const ConvProblem& part, bool packed) {
+  return make_plan(part, plan.direction, plan.type, plan.precision, packed, plan.algorithm->name);
 }
 
-void plan_slices(ConvPlan& plan) {
+// False where there are few groups.
+bool plan_group_slices(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   constexpr int64_t elements = 49152, channels = 16;
-  if (plan.taken == plan.stored || p.n == 0 || p.c > channels * p.groups ||
-      p.k > channels * p.groups)
-    return;
+  if (p.c > channels * p.groups || p.k > channels * p.groups) return false;
   ConvProblem part = p;
   if (plan.direction != Direction::weight) part.n = 1;
   const int64_t group = part.n * (p.c * pixels(p.input) + p.k * pixels(p.output)) / p.groups;
   part.groups = std::max<int64_t>(1, elements / std::max<int64_t>(1, group));
-  if (part.groups * 2 > p.groups) return;
+  if (part.groups * 2 > p.groups) return false;
   const auto planned = [&](int64_t groups) {
     part.groups = groups;
     part.c = p.c / p.groups * groups;
     part.k = p.k / p.groups * groups;
-    return make_plan(part, plan.direction, plan.type, plan.precision, false, plan.algorithm->name);
+    return plan_part(plan, part, false);
   };
   const int64_t together = part.groups, rest = p.groups % together;
   try {
@@ -173,8 +184,54 @@ void plan_slices(ConvPlan& plan) {
     plan.slice = slice;
     plan.last_slice = last;
   } catch (const std::invalid_argument&) {
-    // The algorithm takes all groups or none.
+    return false;  // the algorithm takes all groups or none
   }
+  return true;
+}
+
+bool has_group_slices(const ConvPlan& plan) {
+  return plan.slice && plan.slice->problem.groups < plan.problem.groups;
+}
+
+// Some 8 MB of images. The images of a weight's gradient are terms of one sum and stay together.
+void plan_image_slices(ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (plan.direction == Direction::weight) return;
+  constexpr int64_t elements = 2 << 20;
+  const int64_t image = p.c * pixels(p.input) + p.k * pixels(p.output);
+  const int64_t most = std::max<int64_t>(1, elements / std::max<int64_t>(1, image));
+  if (most >= p.n) return;
+  ConvProblem part = p;
+  part.n = ceil_div(p.n, ceil_div(p.n, most));
+  plan.slice = plan_part(plan, part, plan.packed);
+  part.n = p.n % part.n;
+  if (part.n) plan.last_slice = plan_part(plan, part, plan.packed);
+}
+
+}  // namespace
+
+void run_plan(const ConvPlan& plan, const ConvArgs& args) {
+  if (plan.taken == plan.stored) return plan.algorithm->run(plan, args);
+  if (has_group_slices(plan)) return run_sliced(plan, args);
+  run_images(plan, args);
+}
+
+void plan_slices(ConvPlan& plan) {
+  if (plan.taken == plan.stored || plan.problem.n == 0) return;
+  if (!plan_group_slices(plan)) plan_image_slices(plan);
+}
+
+ConvNeeds needs_of(const ConvPlan& plan) {
+  if (plan.taken == plan.stored) return {plan.tasks, plan.task_bytes, plan.shared_bytes};
+  const ConvPlan& part = plan.slice ? *plan.slice : plan;
+  if (!has_group_slices(plan)) {
+    const bool bias = plan.direction == Direction::forward;
+    return {part.tasks, part.task_bytes,
+            part.shared_bytes + widened_bytes(part, plan.packed, bias)};
+  }
+  const int64_t parts = ceil_div(plan.problem.groups, part.problem.groups);
+  return {plan.problem.n / part.problem.n * parts,
+          part.task_bytes + part.shared_bytes + widened_bytes(part, false, false), 0};
 }
 
 }  // namespace pyconv

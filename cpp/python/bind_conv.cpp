@@ -140,9 +140,10 @@ void register_conv(py::module_& m) {
       .def_property_readonly("isa", [](const ConvPlan& p) { return p.isa->isa; })
       .def_property_readonly("precision",
                              [](const ConvPlan& p) { return static_cast<int>(p.precision); })
-      .def_readonly("tasks", &ConvPlan::tasks)
-      .def_readonly("task_bytes", &ConvPlan::task_bytes)
-      .def_readonly("shared_bytes", &ConvPlan::shared_bytes)
+      .def_property_readonly("tasks", [](const ConvPlan& p) { return needs_of(p).tasks; })
+      .def_property_readonly("task_bytes", [](const ConvPlan& p) { return needs_of(p).task_bytes; })
+      .def_property_readonly("shared_bytes",
+                             [](const ConvPlan& p) { return needs_of(p).shared_bytes; })
       .def_readonly("refusals", &ConvPlan::refusals);
   m.def("conv_plan", [](const std::string& direction, const std::vector<int64_t>& sizes,
                         const std::string& dtype, int precision, bool packed,
