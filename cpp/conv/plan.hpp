@@ -10,6 +10,7 @@
 #include "core/element_type.hpp"
 #include "core/kernels_of.hpp"
 #include "core/problem.hpp"
+#include "core/with_type.hpp"
 #include "kernels/table.hpp"
 
 namespace pyconv {

@@ -118,11 +118,7 @@ void plan_weight(ConvPlan& plan) {
   ConvPhase phase{};
   phase.taps.push_back({0, 0, 0});
   plan.phases.push_back(phase);
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -310,11 +306,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

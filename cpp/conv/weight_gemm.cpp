@@ -96,11 +96,7 @@ void plan_weight(ConvPlan& plan) {
         phase.taps.push_back({d * p.dilation[0] - p.pad_lo[0], h * p.dilation[1] - p.pad_lo[1],
                               w * p.dilation[2] - p.pad_lo[2]});
   plan.phases.push_back(phase);
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -274,11 +270,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* never_refuses(const ConvPlan&) { return nullptr; }

@@ -67,11 +67,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_wide_rows(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -181,11 +177,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_wide_rows(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

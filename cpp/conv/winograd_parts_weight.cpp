@@ -86,11 +86,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_weight(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
   plan_fallback(plan);
 }
 
@@ -290,8 +286,9 @@ bool run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  const bool finite = plan.type == ElementType::f32 ? run_typed<float>(plan, args)
-                                                    : run_typed<double>(plan, args);
+  const bool finite = with_type(plan.type, [&](auto tag) {
+    return run_typed<decltype(tag)>(plan, args);
+  });
   if (!finite) run_fallback(plan, args);
 }
 
