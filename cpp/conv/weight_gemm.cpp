@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "conv/list.hpp"
+#include "conv/weight_shares.hpp"
 #include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
@@ -119,8 +120,7 @@ class WeightTask {
     Arena arena(task_scratch(plan_.task_bytes));
     const TaskMemory<T> memory(plan_, arena);
     const int64_t per_image = ceil_div(area_, plan_.depth_block), chunks = p_.n * per_image;
-    const int64_t first = chunks * split_ / plan_.splits;
-    const int64_t last = chunks * (split_ + 1) / plan_.splits;
+    const auto [first, last] = part_of(chunks, split_, plan_.splits);
     for (int64_t i = 0; first == last && i < rows_ * plan_.column_block; ++i) memory.sums[i] = T(0);
     if (reads_band(plan_)) place_rows(memory.rows);
     for (int64_t chunk = first; chunk < last; ++chunk) {
@@ -253,8 +253,7 @@ template <class T>
 void add_partials(const ConvPlan& plan, T* partials, T* out) {
   const ConvProblem& p = plan.problem;
   const int64_t rows = rows_of(p), filters = filters_of(p), size = p.groups * rows * filters;
-  for (int64_t s = 1; s < plan.splits; ++s)
-    for (int64_t i = 0; i < size; ++i) partials[i] += partials[s * size + i];
+  add_shares(partials, size, plan.splits, size, partials);
   for (int64_t g = 0; g < p.groups; ++g)
     kernels_of<T>(*plan.isa).transpose(partials + g * rows * filters, filters, rows, filters,
                                        out + g * rows * filters, rows, rows);

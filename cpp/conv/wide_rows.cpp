@@ -245,7 +245,7 @@ class LineTask {
     const int64_t vectors = ceil_div(width, k_.lanes);
     const int64_t panels = ceil_div(vectors, k_.tile_vectors);
     for (int64_t panel = 0; panel < panels; ++panel) {
-      const int64_t first = vectors * panel / panels, end = vectors * (panel + 1) / panels;
+      const auto [first, end] = part_of(vectors, panel, panels);
       const int64_t x = first * k_.lanes;
       t.columns = static_cast<int>(std::min(end * k_.lanes, width) - x);
       t.b = band + x;
