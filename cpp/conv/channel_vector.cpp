@@ -107,11 +107,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_channel_vector(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 // Products at .. at + depth - 1 (whole channels) of a tile's width of columns from `column` on,
@@ -152,11 +148,10 @@ void pack_panels(const ConvPlan& plan, const T* w, T* out) {
 }
 
 void pack_weight(const ConvPlan& plan, const void* weight, void* out) {
-  if (plan.type == ElementType::f32) {
-    pack_panels(plan, static_cast<const float*>(weight), static_cast<float*>(out));
-  } else {
-    pack_panels(plan, static_cast<const double*>(weight), static_cast<double*>(out));
-  }
+  with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    pack_panels(plan, static_cast<const T*>(weight), static_cast<T*>(out));
+  });
 }
 
 template <class T>
@@ -300,11 +295,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_channel_vector(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

@@ -181,11 +181,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_planes(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 }  // namespace

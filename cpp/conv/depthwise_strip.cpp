@@ -44,11 +44,7 @@ void plan_typed(ConvPlan& plan) {
 void plan_planes(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   plan.tasks = plan.direction == Direction::weight ? p.c * filter_tasks(p) : p.n * p.c;
-  if (plan.type == ElementType::f32) {
-    plan_typed<float>(plan);
-  } else {
-    plan_typed<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_typed<decltype(tag)>(plan); });
 }
 
 // Calls body(first output row, rows) for each strip of one plane, with the strip and its tap
@@ -142,11 +138,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_planes(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 }  // namespace

@@ -159,11 +159,7 @@ void plan_planes(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   plan.tasks = p.n * p.c;
   Arena arena;
-  if (plan.type == ElementType::f32) {
-    Memory<float> counted(plan, arena);
-  } else {
-    Memory<double> counted(plan, arena);
-  }
+  with_type(plan.type, [&](auto tag) { Memory<decltype(tag)> counted(plan, arena); });
   plan.task_bytes = arena.used();
 }
 
@@ -174,10 +170,8 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
       const std::size_t bytes = static_cast<std::size_t>(plan.type);
       const auto size = static_cast<std::size_t>(pixels(plan.problem.input)) * bytes;
       std::fill_n(static_cast<char*>(args.out) + static_cast<std::size_t>(task) * size, size, '\0');
-    } else if (plan.type == ElementType::f32) {
-      PlaneTask<float>(plan, args, task).run();
     } else {
-      PlaneTask<double>(plan, args, task).run();
+      with_type(plan.type, [&](auto tag) { PlaneTask<decltype(tag)>(plan, args, task).run(); });
     }
   });
 }

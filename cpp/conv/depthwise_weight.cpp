@@ -63,11 +63,7 @@ void run_task(const ConvPlan& plan, const ConvArgs& args, int64_t task) {
 
 void run_filters(const ConvPlan& plan, const ConvArgs& args) {
   parallel_for(plan.tasks, conv_work(plan.problem) * 2, [&](int64_t task) {
-    if (plan.type == ElementType::f32) {
-      run_task<float>(plan, args, task);
-    } else {
-      run_task<double>(plan, args, task);
-    }
+    with_type(plan.type, [&](auto tag) { run_task<decltype(tag)>(plan, args, task); });
   });
 }
 

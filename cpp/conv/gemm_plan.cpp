@@ -175,11 +175,7 @@ void make_phases(ConvPlan& plan) {
 
 void plan_gemm(ConvPlan& plan) {
   make_phases(plan);
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 }  // namespace pyconv

@@ -10,6 +10,7 @@
 #include "core/element_type.hpp"
 #include "core/kernels_of.hpp"
 #include "core/problem.hpp"
+#include "core/with_type.hpp"
 #include "kernels/table.hpp"
 
 namespace pyconv {
@@ -125,6 +126,14 @@ double conv_work(const ConvProblem&);  // multiply-adds
 inline int64_t extent(const ConvProblem& p, int i) { return (p.kernel[i] - 1) * p.dilation[i] + 1; }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Part i of `count` things in so many parts, as even as they come.
+struct Range {
+  int64_t from, to;
+};
+inline Range part_of(int64_t count, int64_t i, int64_t parts) {
+  return {count * i / parts, count * (i + 1) / parts};
+}
 
 // Products added in one chain before the result is added to. A panel this deep fits a first-level
 // cache of 48 KB beside what it is multiplied with; deeper than 128 is 3 % faster on 3x3 layers but

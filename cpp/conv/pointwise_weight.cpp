@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "conv/list.hpp"
+#include "conv/weight_shares.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -118,11 +119,7 @@ void plan_weight(ConvPlan& plan) {
   ConvPhase phase{};
   phase.taps.push_back({0, 0, 0});
   plan.phases.push_back(phase);
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -138,8 +135,9 @@ class PointwiseTask {
     rows_ = std::min(plan.row_block, sides_.rows - row_);
     task /= plan.row_blocks;
     const int64_t blocks = plan.phases[0].column_blocks, block = task % blocks;
-    first_panel_ = panels_.count * block / blocks;
-    last_panel_ = panels_.count * (block + 1) / blocks;
+    const Range panels = part_of(panels_.count, block, blocks);
+    first_panel_ = panels.from;
+    last_panel_ = panels.to;
     column_ = panels_.start(first_panel_);
     group_ = task / blocks;
   }
@@ -149,8 +147,7 @@ class PointwiseTask {
     const TaskMemory<T> memory(plan_, arena);
     place_result(memory);
     const int64_t per_image = ceil_div(area_, plan_.depth_block), chunks = p_.n * per_image;
-    const int64_t first = chunks * share_ / plan_.splits;
-    const int64_t last = chunks * (share_ + 1) / plan_.splits;
+    const auto [first, last] = part_of(chunks, share_, plan_.splits);
     int64_t chunk = first;
     // At least once: without any pixel the result is zero.
     do {
@@ -275,15 +272,15 @@ class PointwiseTask {
   int64_t column_ = 0, group_ = 0, image_ = 0, pixel_ = 0, depth_ = 0;
 };
 
-// Some rows of a group: adds the shares in order, in place of the first, and moves them to dw.
+// Some rows of a group: adds the shares, in place of the first, and moves them to dw.
 template <class T>
-void add_shares(const ConvPlan& plan, T* shares, T* out, int64_t group, int64_t row, int64_t rows) {
+void finish_rows(const ConvPlan& plan, T* shares, T* out, int64_t group, int64_t row,
+                 int64_t rows) {
   const Sides s = sides_of(plan);
-  const int64_t share = plan.problem.groups * s.rows * s.columns;
-  T* sums = shares + (group * s.rows + row) * s.columns;
-  for (int64_t i = 1; i < plan.splits; ++i)
-    for (int64_t j = 0; j < rows * s.columns; ++j) sums[j] += sums[i * share + j];
-  out += group * s.rows * s.columns;
+  const int64_t size = s.rows * s.columns;
+  T* sums = shares + group * size + row * s.columns;
+  add_shares(sums, rows * s.columns, plan.splits, plan.problem.groups * size, sums);
+  out += group * size;
   if (s.turns_grad) {
     kernels_of<T>(*plan.isa).transpose(sums, s.columns, rows, s.columns, out + row, s.rows, rows);
   } else {
@@ -304,17 +301,13 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   parallel_for(p.groups * blocks, static_cast<double>(plan.shared_bytes / sizeof(T)),
                [&](int64_t task) {
                  const int64_t row = task % blocks * at_once;
-                 add_shares(plan, shares, static_cast<T*>(args.out), task / blocks, row,
-                            std::min(at_once, rows - row));
+                 finish_rows(plan, shares, static_cast<T*>(args.out), task / blocks, row,
+                             std::min(at_once, rows - row));
                });
 }
 
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

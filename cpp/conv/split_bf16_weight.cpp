@@ -11,6 +11,7 @@
 #include "conv/fallback.hpp"
 #include "conv/list.hpp"
 #include "conv/split_bf16.hpp"
+#include "conv/weight_shares.hpp"
 #include "core/parallel.hpp"
 
 namespace pyconv {
@@ -128,11 +129,11 @@ class WeightTask {
     const int64_t band = band_of(plan_, s_);
     const int64_t per_segment = ceil_div(phase_.columns, band);
     const int64_t per_image = per_segment * phase_.segments, bands = p_.n * per_image;
-    const int64_t last = bands * (split_ + 1) / plan_.splits;
+    const auto [first, last] = part_of(bands, split_, plan_.splits);
     std::fill_n(memory.sums, channels_ * taps_ * plan_.column_block, 0.0f);
     k_.begin(pair_steps);
     bool fits = true;
-    for (int64_t i = bands * split_ / plan_.splits; fits && i < last; ++i) {
+    for (int64_t i = first; fits && i < last; ++i) {
       image_ = i / per_image;
       segment_ = i % per_image / per_segment * phase_.segment;
       column_ = i % per_segment * band;
@@ -301,8 +302,7 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   parallel_for(ceil_div(elements, block), static_cast<double>(elements * plan.splits),
                [&](int64_t task) {
     const int64_t first = task * block, end = std::min(first + block, elements);
-    for (int64_t split = 1; split < plan.splits; ++split)
-      for (int64_t i = first; i < end; ++i) sums[i] += sums[split * elements + i];
+    add_shares(sums + first, end - first, plan.splits, elements, sums + first);
     if (plan.taken == ElementType::bf16) {
       auto* out = static_cast<uint16_t*>(args.out);
       plan.isa->bfloat16.narrow(sums + first, end - first, out + first);

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "conv/list.hpp"
+#include "conv/weight_shares.hpp"
 #include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
@@ -96,11 +97,7 @@ void plan_weight(ConvPlan& plan) {
         phase.taps.push_back({d * p.dilation[0] - p.pad_lo[0], h * p.dilation[1] - p.pad_lo[1],
                               w * p.dilation[2] - p.pad_lo[2]});
   plan.phases.push_back(phase);
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -123,8 +120,7 @@ class WeightTask {
     Arena arena(task_scratch(plan_.task_bytes));
     const TaskMemory<T> memory(plan_, arena);
     const int64_t per_image = ceil_div(area_, plan_.depth_block), chunks = p_.n * per_image;
-    const int64_t first = chunks * split_ / plan_.splits;
-    const int64_t last = chunks * (split_ + 1) / plan_.splits;
+    const auto [first, last] = part_of(chunks, split_, plan_.splits);
     for (int64_t i = 0; first == last && i < rows_ * plan_.column_block; ++i) memory.sums[i] = T(0);
     if (reads_band(plan_)) place_rows(memory.rows);
     for (int64_t chunk = first; chunk < last; ++chunk) {
@@ -257,8 +253,7 @@ template <class T>
 void add_partials(const ConvPlan& plan, T* partials, T* out) {
   const ConvProblem& p = plan.problem;
   const int64_t rows = rows_of(p), filters = filters_of(p), size = p.groups * rows * filters;
-  for (int64_t s = 1; s < plan.splits; ++s)
-    for (int64_t i = 0; i < size; ++i) partials[i] += partials[s * size + i];
+  add_shares(partials, size, plan.splits, size, partials);
   for (int64_t g = 0; g < p.groups; ++g)
     kernels_of<T>(*plan.isa).transpose(partials + g * rows * filters, filters, rows, filters,
                                        out + g * rows * filters, rows, rows);
@@ -274,11 +269,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* never_refuses(const ConvPlan&) { return nullptr; }

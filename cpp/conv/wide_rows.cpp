@@ -132,11 +132,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_wide_rows(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -249,7 +245,7 @@ class LineTask {
     const int64_t vectors = ceil_div(width, k_.lanes);
     const int64_t panels = ceil_div(vectors, k_.tile_vectors);
     for (int64_t panel = 0; panel < panels; ++panel) {
-      const int64_t first = vectors * panel / panels, end = vectors * (panel + 1) / panels;
+      const auto [first, end] = part_of(vectors, panel, panels);
       const int64_t x = first * k_.lanes;
       t.columns = static_cast<int>(std::min(end * k_.lanes, width) - x);
       t.b = band + x;
@@ -274,11 +270,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_wide_rows(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

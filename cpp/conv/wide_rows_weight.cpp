@@ -10,6 +10,7 @@
 
 #include "conv/dense_view.hpp"
 #include "conv/list.hpp"
+#include "conv/weight_shares.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -67,11 +68,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_wide_rows(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
 template <class T>
@@ -91,8 +88,7 @@ class GradientTask {
 
   void run() {
     const int64_t chunks = p_.n * plan_.row_blocks, taps = taps_of(p_);
-    const int64_t first = chunks * split_ / plan_.splits;
-    const int64_t last = chunks * (split_ + 1) / plan_.splits;
+    const auto [first, last] = part_of(chunks, split_, plan_.splits);
     for (int64_t f = 0; first == last && f < filters_of(p_); ++f)
       std::fill_n(out_ + f * rows_ + channel_ * taps, (last_channel_ - channel_) * taps, T(0));
     T* band = static_cast<T*>(task_scratch(plan_.task_bytes));
@@ -147,7 +143,7 @@ class GradientTask {
     const auto high = static_cast<std::size_t>(std::min<int64_t>(k_.tile_rows, filters - f)) - 1;
     const int64_t tiles = ceil_div(count, k_.tile_vectors);
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t first = count * tile / tiles, end = count * (tile + 1) / tiles;
+      const auto [first, end] = part_of(count, tile, tiles);
       d.b_rows = phase_.b_rows.data() + first;
       d.c = out_ + f * rows_ + row + first;
       k_.dot[high][end - first - 1](d);
@@ -174,18 +170,11 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   T* partials = plan.splits > 1 ? static_cast<T*>(call_scratch(plan.shared_bytes)) : out;
   parallel_for(plan.tasks, conv_work(p) / 2,
                [&](int64_t task) { GradientTask<T>(plan, args, task, partials).run(); });
-  if (plan.splits == 1) return;
-  std::copy_n(partials, size, out);
-  for (int64_t s = 1; s < plan.splits; ++s)
-    for (int64_t i = 0; i < size; ++i) out[i] += partials[s * size + i];
+  add_shares(partials, size, plan.splits, size, out);
 }
 
 void run_wide_rows(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 const char* refuses(const ConvPlan& plan) {

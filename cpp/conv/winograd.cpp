@@ -265,11 +265,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 // Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
@@ -288,8 +284,7 @@ bool prefers_2x2(const ConvPlan& plan) {
 }
 
 bool has_few_tiles(const ConvPlan& plan, int64_t m) {
-  return plan.type == ElementType::f32 ? WinogradGrid<float>(plan, m).few
-                                       : WinogradGrid<double>(plan, m).few;
+  return with_type(plan.type, [&](auto tag) { return WinogradGrid<decltype(tag)>(plan, m).few; });
 }
 // Interleaved images that do not fit the caches fill few tiles of 4x4.
 bool prefers_4x4(const ConvPlan& plan) {

@@ -71,11 +71,10 @@ template void transform_parts(const ConvPlan&, const double*, int64_t, int64_t, 
                               int64_t, double*, const FilterPart*, int64_t, double*);
 
 void pack_winograd(const ConvPlan& plan, const void* weight, void* out) {
-  if (plan.type == ElementType::f32) {
-    transform_filters(plan, static_cast<const float*>(weight), static_cast<float*>(out));
-  } else {
-    transform_filters(plan, static_cast<const double*>(weight), static_cast<double*>(out));
-  }
+  with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    transform_filters(plan, static_cast<const T*>(weight), static_cast<T*>(out));
+  });
 }
 
 }  // namespace pyconv

@@ -185,11 +185,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_parts(const ConvPlan& plan, const ConvArgs& args) {
-  if (plan.type == ElementType::f32) {
-    run_typed<float>(plan, args);
-  } else {
-    run_typed<double>(plan, args);
-  }
+  with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
 // Measured with 5x5 filters on 7x7 to 112x112 maps of 16 to 384 channels, also 4x4 and 7x7, Zen 5,

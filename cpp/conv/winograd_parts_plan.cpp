@@ -120,20 +120,15 @@ const char* parts_refuse(const ConvPlan& plan) {
 }
 
 void plan_parts(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
   plan_fallback(plan);
 }
 
 void pack_parts(const ConvPlan& plan, const void* weight, void* out) {
-  if (plan.type == ElementType::f32) {
-    transform_filters(plan, static_cast<const float*>(weight), static_cast<float*>(out));
-  } else {
-    transform_filters(plan, static_cast<const double*>(weight), static_cast<double*>(out));
-  }
+  with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    transform_filters(plan, static_cast<const T*>(weight), static_cast<T*>(out));
+  });
 }
 
 }  // namespace pyconv

@@ -72,11 +72,7 @@ const char* winograd_refuses(const ConvPlan& plan) {
 }
 
 void plan_winograd(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
   plan_fallback(plan);
 }
 

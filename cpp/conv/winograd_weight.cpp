@@ -4,16 +4,11 @@
 //   point p:  products[filter, channel] = sum over tiles of grads[p][tile, filter] * tiles[p][tile, channel]
 //
 // Here vectors run over channels: images are transposed into strips [pixel][channel] first, so a tile
-// may lie anywhere and the right operand of the product comes out as the tile reads it. A task owns
-// some filters and a panel of channels; where that gives too few tasks the tiles are split as well,
-// and the partial products are added in a fixed order.
-#include <algorithm>
-#include <atomic>
+// may lie anywhere and the right operand of the product comes out as the tile reads it. Tasks: see
+// winograd_weight.hpp.
+#include "conv/winograd_weight.hpp"
 
-#include "conv/fallback.hpp"
 #include "conv/pixel_rows.hpp"
-#include "conv/winograd.hpp"
-#include "core/parallel.hpp"
 
 namespace pyconv {
 namespace {
@@ -21,13 +16,10 @@ namespace {
 // Residues of a dilated image as in WinogradGrid, but those of columns change fastest: a strip of
 // pixels holds neighbouring tiles of all.
 struct Geometry {
-  int64_t filters, channels;       // per group
   int64_t high, wide;              // dilation
   int64_t down;                    // rows of tiles of a residue
   int64_t row, image, tiles;       // tiles in a row, in an image, in all images
   Geometry(const ConvProblem& p, int64_t m) {
-    filters = p.k / p.groups;
-    channels = p.c / p.groups;
     high = p.dilation[1];
     wide = p.dilation[2];
     down = ceil_div(ceil_div(p.output[1], high), m);
@@ -36,12 +28,6 @@ struct Geometry {
     tiles = p.n * image;
   }
 };
-
-template <class T>
-int64_t width_of(const ConvPlan& plan) {
-  const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  return int64_t{k.lanes} * k.tile_vectors;
-}
 
 template <class T>
 int64_t points_of(const ConvPlan& plan) {
@@ -76,65 +62,34 @@ struct TaskMemory {
 
 template <class T>
 void plan_blocks(ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const Geometry g(p, winograd_kernels<T>(plan).tile);
-  const int64_t points = points_of<T>(plan), wide = common_multiple(k.lanes, k.tile_rows);
-  plan.column_block = width_of<T>(plan);
+  const Geometry g(plan.problem, winograd_kernels<T>(plan).tile);
+  const int64_t points = points_of<T>(plan);
   // 64 tiles, 64 filters and a panel: 0.6 MB for F(3x3, 2x2); as many filters again for 4x4 would
   // leave the second-level cache.
   plan.depth_block = std::min<int64_t>(points > 16 ? 32 : 64, std::max<int64_t>(1, g.tiles));
-  const int64_t filters = std::max<int64_t>(1, g.filters);
-  const int64_t blocks = ceil_div(filters, 64);
-  plan.row_block = ceil_div(ceil_div(filters, blocks), wide) * wide;
-  plan.row_blocks = ceil_div(filters, plan.row_block);
-  ConvPhase phase{};
-  phase.columns = ceil_div(std::max<int64_t>(1, g.channels), k.lanes);
-  phase.column_blocks = ceil_div(phase.columns, k.tile_vectors);
-  const int64_t outputs = p.groups * plan.row_blocks * phase.column_blocks;
-  const int64_t chunks = ceil_div(g.tiles, plan.depth_block);
-  plan.splits = std::clamp<int64_t>(ceil_div(4, outputs), 1, std::max<int64_t>(1, chunks / 2));
-  plan.tasks = outputs * plan.splits;
-  plan.left = {offsets(k.tile_rows, 1), offsets(plan.depth_block, plan.row_block)};
-  phase.b_rows = offsets(plan.depth_block, plan.column_block);
-  plan.phases.push_back(std::move(phase));
-  const int64_t shared = plan.splits > 1 ? plan.tasks * points * plan.row_block * plan.column_block : 0;
-  plan.shared_bytes = static_cast<std::size_t>(shared) * sizeof(T);
+  plan_weight_tasks<T>(plan, ceil_div(g.tiles, plan.depth_block), plan.depth_block, points);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
   plan.task_bytes = arena.used();
 }
 
 void plan_weight(ConvPlan& plan) {
-  if (plan.type == ElementType::f32) {
-    plan_blocks<float>(plan);
-  } else {
-    plan_blocks<double>(plan);
-  }
+  with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
   plan_fallback(plan);
 }
 
 template <class T>
 class WeightTask {
  public:
-  // `output`: filters and channels; `split`: which share of the tiles.
-  WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t output, int64_t split)
+  WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t output, int64_t share)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)),
-        w_(winograd_kernels<T>(plan)), args_(args), g_(plan.problem, w_.tile), m_(w_.tile),
-        points_(points_of<T>(plan)), arena_(task_scratch(plan.task_bytes)),
-        memory_(plan, arena_) {
-    const ConvPhase& phase = plan.phases[0];
-    const int64_t panel = output % phase.column_blocks;
-    channel_ = phase.columns * panel / phase.column_blocks * k_.lanes;
-    const int64_t end = phase.columns * (panel + 1) / phase.column_blocks * k_.lanes;
-    channels_ = std::min(end, g_.channels) - channel_;
-    output /= phase.column_blocks;
-    filter_ = output % plan.row_blocks * plan.row_block;
-    filters_ = std::min(plan.row_block, g_.filters - filter_);
-    group_ = output / plan.row_blocks;
+        w_(winograd_kernels<T>(plan)), args_(args), g_(plan.problem, w_.tile),
+        block_(plan, k_.lanes, output), m_(w_.tile), points_(points_of<T>(plan)),
+        arena_(task_scratch(plan.task_bytes)), memory_(plan, arena_) {
     const int64_t chunks = ceil_div(g_.tiles, plan.depth_block);
-    from_ = chunks * split / plan.splits * plan.depth_block;
-    to_ = std::min(chunks * (split + 1) / plan.splits * plan.depth_block, g_.tiles);
+    const Range own = part_of(chunks, share, plan.splits);
+    from_ = own.from * plan.depth_block;
+    to_ = std::min(own.to * plan.depth_block, g_.tiles);
   }
 
   void multiply(T* products) const {
@@ -143,18 +98,18 @@ class WeightTask {
     t.a_cols = plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = plan_.column_block;
-    t.columns = static_cast<int>(channels_);
-    const auto vectors = static_cast<std::size_t>(ceil_div(channels_, k_.lanes)) - 1;
+    t.columns = static_cast<int>(block_.channels);
+    const auto vectors = static_cast<std::size_t>(ceil_div(block_.channels, k_.lanes)) - 1;
     int64_t at = from_;
     do {  // at least once: without tiles the gradient is zero
       t.depth = std::min(plan_.depth_block, to_ - at);
       transform(at, t.depth);
       for (int64_t point = 0; point < points_; ++point) {
         t.b = memory_.tiles + point * memory_.tiles_point;
-        for (int64_t i = 0; i < filters_; i += k_.tile_rows) {
+        for (int64_t i = 0; i < block_.filters; i += k_.tile_rows) {
           t.a = memory_.grads + point * memory_.grads_point + i;
           t.c = products + (point * plan_.row_block + i) * plan_.column_block;
-          k_.tile[std::min<int64_t>(k_.tile_rows, filters_ - i) - 1][vectors](t);
+          k_.tile[std::min<int64_t>(k_.tile_rows, block_.filters - i) - 1][vectors](t);
         }
       }
       t.accumulate = true;
@@ -162,25 +117,18 @@ class WeightTask {
     } while (at < to_);
   }
 
-  // Adds `parts` partial products, `part` elements apart, and transforms them back; false if a
-  // result is not finite.
-  bool finish(const T* products, int64_t parts, int64_t part) const {
+  bool finish(const T* products, int64_t apart) const {
     const int64_t wide = plan_.column_block;
     T* sums = memory_.taps + 9 * wide;
     bool finite = true;
-    for (int64_t f = 0; f < filters_; ++f) {
+    for (int64_t f = 0; f < block_.filters; ++f) {
       for (int64_t point = 0; point < points_; ++point) {
         const T* in = products + (point * plan_.row_block + f) * wide;
-        for (int64_t c = 0; c < channels_; ++c) {
-          T sum = in[c];
-          for (int64_t i = 1; i < parts; ++i) sum += in[i * part + c];
-          sums[point * wide + c] = sum;
-        }
+        add_shares(in, block_.channels, plan_.splits, apart, sums + point * wide);
       }
-      finite &= w_.weight(sums, wide, channels_, memory_.taps, wide);
-      T* out = static_cast<T*>(args_.out) +
-               ((group_ * g_.filters + filter_ + f) * g_.channels + channel_) * 9;
-      k_.transpose(memory_.taps, wide, 9, channels_, out, 9, 9);
+      finite &= w_.weight(sums, wide, block_.channels, memory_.taps, wide);
+      T* out = static_cast<T*>(args_.out) + (block_.result + f * (p_.c / p_.groups)) * 9;
+      k_.transpose(memory_.taps, wide, 9, block_.channels, out, 9, 9);
     }
     return finite;
   }
@@ -224,12 +172,13 @@ class WeightTask {
   void transform_inputs(const Run& run) const {
     const int64_t planes = plan_.column_block, pixels = (run.columns * m_ + 2) * g_.wide;
     const T* image = static_cast<const T*>(args_.source) +
-        ((run.image * p_.groups + group_) * g_.channels + channel_) * p_.input[1] * p_.input[2];
+        (run.image * p_.c + block_.channel) * p_.input[1] * p_.input[2];
     for (int64_t r = 0; r < m_ + 2; ++r)
       lay_row(k_, image, p_.input, p_.input[2], run.y + r * g_.high - p_.pad_lo[1],
-              run.x - p_.pad_lo[2], pixels, channels_, planes, memory_.strip + r * pixels * planes);
+              run.x - p_.pad_lo[2], pixels, block_.channels, planes,
+              memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, channels_, nullptr,
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, block_.channels, nullptr,
                            memory_.tiles_point};
     for_tiles(run, planes, [&](const T* strip, int64_t tile) {
       t.strip = strip;
@@ -241,12 +190,12 @@ class WeightTask {
   void transform_grads(const Run& run) const {
     const int64_t planes = plan_.row_block, pixels = run.columns * m_ * g_.wide;
     const T* image = static_cast<const T*>(args_.other) +
-        ((run.image * p_.groups + group_) * g_.filters + filter_) * p_.output[1] * p_.output[2];
+        (run.image * p_.k + block_.filter) * p_.output[1] * p_.output[2];
     for (int64_t r = 0; r < m_; ++r)
-      lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels, filters_,
-              planes, memory_.strip + r * pixels * planes);
+      lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels,
+              block_.filters, planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, filters_, nullptr,
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, block_.filters, nullptr,
                            memory_.grads_point};
     for_tiles(run, planes, [&](const T* strip, int64_t tile) {
       t.strip = strip;
@@ -261,41 +210,18 @@ class WeightTask {
   const WinogradKernels<T>& w_;
   const ConvArgs& args_;
   const Geometry g_;
+  const WeightBlock block_;
   const int64_t m_, points_;
   Arena arena_;
   const TaskMemory<T> memory_;
-  int64_t channel_ = 0, channels_ = 0, filter_ = 0, filters_ = 0, group_ = 0, from_ = 0, to_ = 0;
+  int64_t from_ = 0, to_ = 0;  // tiles
 };
 
-template <class T>
-bool run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  std::atomic<bool> finite{true};
-  const double work = conv_work(plan.problem) / 4;
-  const int64_t outputs = plan.tasks / plan.splits;
-  if (plan.splits == 1) {
-    parallel_for(outputs, work, [&](int64_t output) {
-      const WeightTask<T> task(plan, args, output, 0);
-      task.multiply(task.own_products());
-      if (!task.finish(task.own_products(), 1, 0)) finite = false;
-    });
-    return finite;
-  }
-  const int64_t part = points_of<T>(plan) * plan.row_block * plan.column_block;
-  T* shared = static_cast<T*>(call_scratch(plan.shared_bytes));
-  parallel_for(plan.tasks, work, [&](int64_t task) {
-    WeightTask<T>(plan, args, task / plan.splits, task % plan.splits).multiply(shared + task * part);
-  });
-  parallel_for(outputs, static_cast<double>(plan.shared_bytes) / 4, [&](int64_t output) {
-    const T* products = shared + output * plan.splits * part;
-    if (!WeightTask<T>(plan, args, output, 0).finish(products, plan.splits, part)) finite = false;
-  });
-  return finite;
-}
-
 void run_weight(const ConvPlan& plan, const ConvArgs& args) {
-  const bool finite = plan.type == ElementType::f32 ? run_typed<float>(plan, args)
-                                                    : run_typed<double>(plan, args);
-  if (!finite) run_fallback(plan, args);
+  with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    run_weight_tasks<T, WeightTask<T>>(plan, args, conv_work(plan.problem) / 4);
+  });
 }
 
 // Measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.

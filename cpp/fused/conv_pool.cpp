@@ -42,11 +42,7 @@ void run_blocks(const ConvPlan& plan, const PoolProblem& pool, const ConvArgs& a
 
 void conv_max_pool(const ConvPlan& plan, const PoolProblem& pool, const ConvArgs& args,
                    int64_t blocks) {
-  if (plan.type == ElementType::f32) {
-    run_blocks<float>(plan, pool, args, blocks);
-  } else {
-    run_blocks<double>(plan, pool, args, blocks);
-  }
+  with_type(plan.type, [&](auto tag) { run_blocks<decltype(tag)>(plan, pool, args, blocks); });
 }
 
 }  // namespace pyconv

@@ -13,6 +13,7 @@
 #include "core/panel_tile.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
+#include "core/with_type.hpp"
 
 namespace pyconv {
 namespace {
@@ -248,8 +249,7 @@ ProductNeeds product_needs(const Product& q, ElementType type, const KernelTable
 
 void multiply(const Product& q, ElementType type, const KernelTable& isa) {
   if (is_half(type)) return multiply_half(q, type, isa);
-  if (type == ElementType::f64) return multiply_typed<double>(q, isa);
-  multiply_typed<float>(q, isa);
+  with_type(type, [&](auto tag) { multiply_typed<decltype(tag)>(q, isa); });
 }
 
 void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t area, void* out,
@@ -257,12 +257,12 @@ void sum_channels(const void* grad, int64_t images, int64_t channels, int64_t ar
   if (is_half(type)) {
     sum_channels_half(static_cast<const uint16_t*>(grad), images, channels, area,
                       static_cast<uint16_t*>(out), type);
-  } else if (type == ElementType::f32) {
-    sum_channels_typed(static_cast<const float*>(grad), images, channels, area,
-                       static_cast<float*>(out));
   } else {
-    sum_channels_typed(static_cast<const double*>(grad), images, channels, area,
-                       static_cast<double*>(out));
+    with_type(type, [&](auto tag) {
+      using T = decltype(tag);
+      sum_channels_typed(static_cast<const T*>(grad), images, channels, area,
+                         static_cast<T*>(out));
+    });
   }
 }
 

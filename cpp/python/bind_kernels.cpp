@@ -98,11 +98,9 @@ void register_kernels(py::module_& m) {
     if (a.ndim() != 2 || b.ndim() != 2 || c.ndim() != 2 || a.shape(1) != b.shape(0))
       throw std::invalid_argument("a, b, c: expected matrices that can be multiplied");
     if (is_half(element_type(a, "a"))) throw py::type_error("a: expected float32 or float64");
-    if (element_type(a, "a") == ElementType::f32) {
-      tile_product<float>(table_named(isa), a, b, std::move(c));
-    } else {
-      tile_product<double>(table_named(isa), a, b, std::move(c));
-    }
+    with_type(element_type(a, "a"), [&](auto tag) {
+      tile_product<decltype(tag)>(table_named(isa), a, b, std::move(c));
+    });
   }, py::arg("isa"), py::arg("a"), py::arg("b"), py::arg("c"));
   m.def("tile_shape", [](const std::string& isa, int element_bytes) {
     const KernelTable& t = table_named(isa);

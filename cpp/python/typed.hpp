@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "core/element_type.hpp"
+#include "core/with_type.hpp"
 #include "python/unlocked.hpp"
 
 namespace pyconv {
@@ -23,10 +23,8 @@ void typed(ElementType type, const F& f, Data*... data) {
   const Unlocked unlocked;
   if (is_half(type)) {
     f(typed_pointer<uint16_t>(data)..., type);
-  } else if (type == ElementType::f32) {
-    f(typed_pointer<float>(data)...);
   } else {
-    f(typed_pointer<double>(data)...);
+    with_type(type, [&](auto tag) { f(typed_pointer<decltype(tag)>(data)...); });
   }
 }
 
