@@ -71,7 +71,9 @@ void plan_blocks(ConvPlan& plan) {
   const DenseView v(p, plan.direction);
   const int64_t width = tile_width<T>(plan), taps = taps_of(p), area = v.area();
   const int64_t channels = std::max<int64_t>(1, v.channels);
-  plan.depth_block = channels_of_chain(channels, taps, depth_limit<T>(width)) * taps;
+  const int64_t limit = depth_limit<T>(width);
+  const int64_t depth_blocks = ceil_div(channels, std::max<int64_t>(1, limit / taps));
+  plan.depth_block = ceil_div(channels, depth_blocks) * taps;
   // Where many images give the tasks, an image is split less: every task reads a band of its own.
   const int64_t most = ceil_div(tasks_wanted(16), std::max<int64_t>(1, p.n));
   const int64_t pixel_blocks =

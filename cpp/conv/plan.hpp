@@ -1,6 +1,5 @@
 // Problem -> plan -> run. A plan is immutable and holds all that does not depend on the data.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -142,13 +141,6 @@ template <class T>
 int64_t depth_limit(int64_t tile_width) {
   const int64_t fits = 36864 / (tile_width * static_cast<int64_t>(sizeof(T)));
   return fits < 128 ? fits : 128;
-}
-
-// Channels added in one chain of some `limit` products. Up to half as many more are not parted: a
-// second chain would read and write the result once more (r50.conv1 has 147, 5 to 9 %).
-inline int64_t channels_of_chain(int64_t channels, int64_t taps, int64_t limit) {
-  if (channels * taps <= limit * 3 / 2) return channels;
-  return ceil_div(channels, ceil_div(channels, std::max<int64_t>(1, limit / taps)));
 }
 
 // How many rows ahead a weight is brought near where every row (an output channel of a data
