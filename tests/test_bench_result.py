@@ -43,6 +43,16 @@ def test_peers_meet_the_form_with_weights_like_theirs() -> None:
     assert found.best() == ("torch", 1.5)
 
 
+def test_ratios_are_those_within_a_round() -> None:
+    """A machine that slows down between two tools' turns is not a slower tool."""
+    found = row(pyconv=2.0, torch=1.5)
+    found.figures["pyconv"].samples = [2.0, 2.2, 1.0, 1.0]
+    found.figures["torch"].samples = [3.0, 1.1, 1.5, 1.5]
+    assert found.ratio("torch") == 1.5
+    found.figures["torch"].samples = [3.0]  # its only, slow call
+    assert found.ratio("torch") == 0.75
+
+
 def test_a_packed_form_that_is_slower_does_not_count() -> None:
     assert row(pyconv=1.0, pyconv_packed=2.0, openvino=3.0).ratio("openvino") == 3.0
 

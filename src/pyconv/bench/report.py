@@ -114,6 +114,7 @@ def legend(result: Result) -> str:
     lines = [
         "ms: pyconv on plain weights. packed: that time by the one with a PackedWeight. "
         "GFLOP/s: flops of the direct method by time.",
+        "Times are medians over the rounds, ratios medians of the ratio within a round.",
         f"error: max|d| / max|y| against {result.judge}. Columns of peers: the peer's time by "
         "pyconv's, above 1 where pyconv is faster;",
         "peers that hold packed weights (ort, ovino, jax) meet pyconv's faster form, others its "

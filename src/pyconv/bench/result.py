@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -58,8 +59,8 @@ class Row:
         """Return the time of pyconv's faster float32 form."""
         return min((seconds for name in OWN[:2] if (seconds := self.seconds(name))), default=None)
 
-    def own(self, peer: str) -> float | None:
-        """Return the time of the form of pyconv that a peer is compared with.
+    def own(self, peer: str) -> str | None:
+        """Return the form of pyconv that a peer is compared with.
 
         That is the fastest that is at least as accurate; forms with packed weights count only
         against peers that hold theirs packed, or in bfloat16.
@@ -72,21 +73,32 @@ class Row:
             if ACCURACIES.index(TOOLS[name].accuracy) <= rank
             and (entry.packed or rank > 0 or not TOOLS[name].packed)
         ]
-        return min((seconds for name in forms if (seconds := self.seconds(name))), default=None)
+        timed = [(seconds, name) for name in forms if (seconds := self.seconds(name))]
+        return min(timed)[1] if timed else None
 
     def ratio(self, name: str) -> float | None:
         """Return the peer's time by pyconv's: above 1 where pyconv is faster.
 
         For one of pyconv's own forms it is the time of plain ``pyconv`` by that form's.
         """
-        theirs = self.seconds("pyconv" if name in OWN else name)
-        ours = self.seconds(name) if name in OWN else self.own(name)
-        return theirs / ours if theirs and ours else None
+        if name in OWN:
+            return self.against(name, "pyconv")
+        own = self.own(name)
+        return self.against(own, name) if own else None
 
     def against(self, own: str, peer: str) -> float | None:
-        """Return the peer's time by that of one of pyconv's forms."""
+        """Return the peer's time by that of one of pyconv's forms.
+
+        It is the median of the ratios within a round: what slows the machine down for a round or
+        more slows both, where their medians may come from different rounds.
+        """
         theirs, ours = self.seconds(peer), self.seconds(own)
-        return theirs / ours if theirs and ours else None
+        if not theirs or not ours:
+            return None
+        one, other = self.figures[peer].samples, self.figures[own].samples
+        if len(one) != len(other) or not one:  # a slow tool's first call is its only sample
+            return theirs / ours
+        return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
     def rivals(self, accuracy: str = "fp32") -> Iterator[str]:
         """Yield the peers with a time that are at least so accurate."""
@@ -103,9 +115,12 @@ class Row:
 
     def best_at(self, own: str) -> Rival | None:
         """Return the fastest peer that is at least as accurate as one of pyconv's forms."""
-        ours = self.seconds(own)
-        times = [(self.seconds(name) or 0.0, name) for name in self.rivals(TOOLS[own].accuracy)]
-        return Rival(min(times)[1], min(times)[0] / ours) if times and ours else None
+        found = [
+            Rival(name, ratio)
+            for name in self.rivals(TOOLS[own].accuracy)
+            if (ratio := self.against(own, name))
+        ]
+        return min(found, key=lambda rival: rival.ratio, default=None)
 
 
 @dataclass
