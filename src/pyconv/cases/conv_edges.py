@@ -47,6 +47,8 @@ _GEOMETRY = (
     _edge("one_pixel.full", (1, 2, 1, 1), (3, 2, 3, 3), padding="full"),
     _edge("one_output", (1, 4, 5, 5), (6, 4, 5, 5)),
     _edge("one_output.fc", (1, 16, 5, 5), (30, 16, 5, 5)),
+    _edge("chains.two", (2, 6, 9, 38), (9, 6, 5, 5), padding=2),
+    _edge("chains.two_bands", (1, 12, 8, 40), (3, 12, 5, 5)),
     _edge("one_row", (1, 3, 1, 40), (4, 3, 1, 5), padding=(0, 2)),
     _edge("one_column", (1, 3, 40, 1), (4, 3, 5, 1), padding=(2, 0)),
     _edge("pad_over_kernel", (1, 2, 4, 5), (3, 2, 3, 3), padding=5),
