@@ -95,11 +95,12 @@ void place_weights(const ConvProblem& p, ConvPhase& phase) {
     for (int64_t tap : phase.filter_tap) phase.raw_cols.push_back(f * filter + tap);
 }
 
-// About twelve tasks an image, or one a thread, or 48 in all where `images` are many (a task starts with a band or
-// a gathered panel of its own), but no task over 8 panels; an even number where one is near,
-// because halves are the commonest share.
+// About twelve tasks an image, or one a thread, or 48 in all where `images` are many (a task starts
+// with a band or a gathered panel of its own), but no task over 8 panels; an even number where one
+// is near, because halves are the commonest share.
 int64_t panels_of_task(int64_t panels, int64_t images) {
-  const int64_t best = std::max(ceil_div(panels, tasks_wanted(12)), std::min(panels, panels * images / 48));
+  const int64_t best = std::max(ceil_div(panels, tasks_wanted(12)),
+                                std::min(panels, panels * images / 48));
   if (best >= 8) return 8;
   for (int64_t tried : {best, best + 1, best - 1})
     if (tried > 0 && ceil_div(panels, tried) % 2 == 0) return tried;

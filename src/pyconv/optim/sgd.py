@@ -78,7 +78,7 @@ class SGD(Optimizer):
             held = self.state.setdefault(tensor, {})
             first = held.get("momentum_buffer") is None
             if first:
-                held["momentum_buffer"] = np.empty_like(gradient)
+                held["momentum_buffer"] = np.zeros_like(gradient)
             arrays.append(held["momentum_buffer"])
         for part in in_blocks(*arrays):
             _update(*part, options=options, first=first)
