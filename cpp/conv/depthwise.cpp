@@ -2,7 +2,8 @@
 //
 // A data gradient is, for each residue of the rows modulo stride, a dense correlation of dy with
 // the taps that reach it; nothing is multiplied by an inserted zero. Its columns modulo two are
-// computed side by side and merged as they are stored; of 3x3 filters at stride 2 the rows are too.
+// computed side by side and merged as they are stored; of 3x3 and 5x5 filters at stride 2 the rows
+// are too.
 #include "conv/depthwise.hpp"
 
 #include "conv/list.hpp"
@@ -125,11 +126,11 @@ void run_rows(const ConvPlan& plan, DepthwiseArgs<T> d, int64_t count) {
     }
 }
 
-// 3x3 at a stride of 2 in both directions has a kernel of its own.
+// 3x3 and 5x5 at a stride of 2 in both directions have kernels of their own.
 bool gradient_in_quads(const ConvProblem& p) {
-  bool quads = true;
+  bool quads = p.kernel[1] == 3 || p.kernel[1] == 5;
   for (int i = 1; i < 3; ++i)
-    quads = quads && p.kernel[i] == 3 && p.stride[i] == 2 && p.dilation[i] == 1;
+    quads = quads && p.kernel[i] == p.kernel[1] && p.stride[i] == 2 && p.dilation[i] == 1;
   return quads;
 }
 

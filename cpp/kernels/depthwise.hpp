@@ -172,8 +172,11 @@ template <class T>
 DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
   const int64_t taps = a.row_taps.count;
   const bool nine = taps == 3 && a.column_taps[0].count == 3;
-  if (a.mode == Columns::quads)
-    return a.column_taps[0].first % 2 ? depthwise_quads<true, T> : depthwise_quads<false, T>;
+  if (a.mode == Columns::quads) {
+    const bool odd = a.column_taps[0].first % 2 != 0;
+    if (taps == 3) return odd ? depthwise_quads<3, true, T> : depthwise_quads<3, false, T>;
+    return odd ? depthwise_quads<5, true, T> : depthwise_quads<5, false, T>;
+  }
   if (a.mode == Columns::merged) {
     switch (taps) {
       case 1: return depthwise_plane<Columns::merged, 1, false, T>;

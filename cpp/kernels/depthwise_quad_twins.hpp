@@ -1,10 +1,33 @@
-// depthwise_quads.hpp for planes whose rows of results fit a vector: gradients of two rows side by
-// side, as in depthwise_twins.hpp. Interleaved, a vector is one whole row of results.
+// The 3x3 filters of depthwise_quads.hpp on planes whose rows of results fit a vector: gradients of
+// two rows side by side, as in depthwise_twins.hpp. Interleaved, a vector is one whole row of
+// results.
 #pragma once
 #include "kernels/depthwise_quads.hpp"
 #include "kernels/depthwise_twins.hpp"
 
 namespace {
+
+// Vectors of gradients of neighbouring columns: those that the pairs of results there need.
+template <class T>
+struct QuadRow {
+  Vec<T> left, right;
+};
+
+// Results of the even and the odd places of a row, two vectors of columns.
+template <class T>
+struct QuadPair {
+  Vec<T> even, odd;
+};
+
+// What a row of gradients adds to them through a row of taps.
+template <bool Odd, int TapRow, class T>
+PYCONV_UNROLLED QuadPair<T> add_taps(const QuadRow<T>& g, const QuadTaps<3, T>& taps,
+                                     QuadPair<T> s) {
+  constexpr int first = TapRow * 3;
+  s.even = fma(g.left, taps.template at<first + 2>(), fma(g.right, taps.template at<first>(), s.even));
+  s.odd = fma(Odd ? g.left : g.right, taps.template at<first + 1>(), s.odd);
+  return s;
+}
 
 // Where the results of a block go: the lower halves from `low` on, the upper to rows further down.
 // Which of the rows exist is a bit a row.
@@ -34,7 +57,7 @@ struct QuadPicks {
 // Row K of the gradients, after the row `above`.
 template <bool Odd, int K, class T>
 PYCONV_UNROLLED void quad_twin_rows(TwinRows<T>& rows, const QuadPicks<T>& picks,
-                                    const QuadWeights<T>& taps, QuadRow<T> above,
+                                    const QuadTaps<3, T>& taps, QuadRow<T> above,
                                     const QuadTwinOut<T>& out) {
   Vec<T> a, b;
   rows.template next<K>(a, b);
@@ -51,7 +74,7 @@ PYCONV_UNROLLED void quad_twin_rows(TwinRows<T>& rows, const QuadPicks<T>& picks
 // Rows of gradients first .. first + 2 twin_rows - 1 of all planes.
 template <bool Odd, class T>
 void quad_twin_block(const DepthwiseArgs<T>& a, int64_t first) {
-  const int64_t at = quad_column<Odd>(a, 0), pairs = (a.columns + 1) / 2;
+  const int64_t at = last_column<Odd>(a, 0) - 1, pairs = (a.columns + 1) / 2;
   const QuadPicks<T> picks = {column_picks<T>(at, 1, a.width, pairs),
                               column_picks<T>(at + 1, 1, a.width, pairs)};
   const TwinRows<T> all =
@@ -67,8 +90,8 @@ void quad_twin_block(const DepthwiseArgs<T>& a, int64_t first) {
   const T* weights = a.weights;
   for (int64_t i = 0; i < a.planes; ++i) {
     TwinRows<T> rows = all.from(i * a.source_plane);
-    QuadWeights<T> taps;
-    set_weights(weights, taps);
+    QuadTaps<3, T> taps;
+    taps.set(weights);
     hold(out.low_rows);
     hold(out.high_rows);
     quad_twin_rows<Odd, 0>(rows, picks, taps, {Vec<T>::zero(), Vec<T>::zero()}, out);
@@ -88,7 +111,7 @@ template <class T>
 auto quad_twins_function(const DepthwiseArgs<T>& a) -> void (*)(const DepthwiseArgs<T>&) {
   if constexpr (has_twins<T>) {
     constexpr int lanes = Vec<T>::lanes;
-    if (a.mode != Columns::quads || a.columns > lanes || a.width > lanes) return nullptr;
+    if (a.mode != Columns::quads || a.row_taps.count != 3 || a.columns > lanes || a.width > lanes) return nullptr;
     return a.column_taps[0].first % 2 ? depthwise_quad_twins<true, T>
                                       : depthwise_quad_twins<false, T>;
   }

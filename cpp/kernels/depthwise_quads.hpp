@@ -1,123 +1,138 @@
-// The data gradient of a 3x3 filter at stride 2, in 2x2 results at a time: nine products of 2x2
-// gradients.
+// The data gradient of 3x3 and 5x5 filters at stride 2, in 2x2 results at a time: nine products of
+// 2x2 gradients, or 25 of 3x3.
 //
 // Places are counted from the padding on: tap k of gradient w is at 2 w + k. So an even place 2 w
-// is reached by tap 0 of gradient w and tap 2 of gradient w - 1, and the odd place behind it by
-// tap 1 of gradient w alone.
+// is reached by the even taps of gradients w, w - 1, ... and the odd place behind it by their odd
+// taps. The kernel walks down rows of gradients: each is read once and added to the rows of places
+// that its taps reach, of which the first two are complete then.
 #pragma once
 #include "kernels/depthwise_plane.hpp"
+#include "kernels/lane_sums.hpp"
 
 namespace {
 
-// Vectors of gradients of neighbouring columns: those that the pairs of results there need.
-template <class T>
-struct QuadRow {
-  Vec<T> left, right;
-};
+// Gradients of neighbouring columns that reach a place: `near<Taps> - 1` before the last.
+template <int Taps>
+constexpr int near = (Taps + 1) / 2;
 
+// Weights read as they are used.
+template <int Taps, class T>
+struct QuadTaps {
+  const T* w;
+  PYCONV_UNROLLED void set(const T* from) { w = from; }
+  template <int At>
+  PYCONV_UNROLLED Vec<T> at() const { return Vec<T>::set(w[At]); }
+  PYCONV_UNROLLED void forget() { hold(w); }  // else all are kept, in memory, for the next row
+};
 template <class T>
-struct QuadWeights {
+struct QuadTaps<3, T> {
   Vec<T> w[9];
-};
-template <int I = 0, class T>
-PYCONV_UNROLLED void set_weights(const T* from, QuadWeights<T>& to) {
-  to.w[I] = Vec<T>::set(from[I]);
-  hold(to.w[I]);
-  if constexpr (I + 1 < 9) set_weights<I + 1>(from, to);
-}
-
-// Results of the even and the odd places of a row, two vectors of columns.
-template <class T>
-struct QuadPair {
-  Vec<T> even, odd;
+  PYCONV_UNROLLED void set(const T* from) { set_column(from, 1, w); }
+  template <int At>
+  PYCONV_UNROLLED Vec<T> at() const { return w[At]; }
+  PYCONV_UNROLLED void forget() {}
 };
 
-// What a row of gradients adds to them through a row of taps.
-template <bool Odd, int TapRow, class T>
-PYCONV_UNROLLED QuadPair<T> add_taps(const QuadRow<T>& g, const QuadWeights<T>& taps,
-                                     QuadPair<T> s) {
-  constexpr int first = TapRow * 3;
-  s.even = fma(g.left, taps.w[first + 2], fma(g.right, taps.w[first], s.even));
-  s.odd = fma(Odd ? g.left : g.right, taps.w[first + 1], s.odd);
-  return s;
-}
-
-// Lanes of QuadRow inside the image; all of them where nothing is near a border.
-template <class T, bool Inside>
-struct QuadLanes {
-  typename Vec<T>::Lanes left, right;
-  QuadLanes(int64_t at, int64_t width)
-      : left(lanes_inside<T>(at, width)), right(lanes_inside<T>(at + 1, width)) {}
-  PYCONV_UNROLLED QuadRow<T> load(const T* p, bool exists) const {
-    if (!exists) return {Vec<T>::zero(), Vec<T>::zero()};
-    if constexpr (Inside) return {Vec<T>::load(p), Vec<T>::load(p + 1)};
-    return {Vec<T>::load(p, left), Vec<T>::load(p + 1, right)};
-  }
+// Sums of the places of `Taps` rows from row 2 i, in two vectors of columns each.
+template <int Taps, class T>
+struct QuadSums {
+  Vec<T> even[Taps], odd[Taps];
 };
 
 // With an odd padding results begin at an odd place, so pairs of them are an odd place and the even
-// one behind it.
-template <bool Odd, class T>
-PYCONV_UNROLLED void store_quad_row(const QuadPair<T>& s, bool accumulate, T* out, int64_t left) {
-  store_pairs(Odd ? s.odd : s.even, Odd ? s.even : s.odd, accumulate, out, left);
-}
-
-// The column of gradients under result x, an even number, on the left.
-template <bool Odd, class T>
-inline int64_t quad_column(const DepthwiseArgs<T>& a, int64_t x) {
-  return (x - a.column_taps[0].first) / 2 - (Odd ? 0 : 1);
-}
-
-// Rows of gradients `first` to `end` - 1, results x to `x_end` - 1: not `Inside`, one vector of
-// gradients, at a border.
-template <bool Odd, bool Inside, class T>
-inline void quad_block(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane,
-                       const QuadWeights<T>& taps, int64_t first, int64_t end, int64_t x,
-                       int64_t x_end) {
-  constexpr int pair = 2 * Vec<T>::lanes;
-  const int64_t at = quad_column<Odd>(a, x), width = a.width, out_row = a.out_row;
-  const int64_t count = x_end - x, left = Inside ? pair : a.columns - x;
-  const bool accumulate = a.accumulate;
-  const QuadLanes<T, Inside> lanes(at, width);
-  const Vec<T> zero = Vec<T>::zero();
-  for (int64_t i = first; i < end; ++i) {
-    const bool above = i > 0 && i <= a.height, here = i >= 0 && i < a.height;
-    const T* source = plane.source + i * width + at;
-    const int64_t y = 2 * i + a.row_taps.first;
-    T* out = plane.out + y * out_row + x;
-    const bool even_row = y >= 0, odd_row = y + 1 < a.rows;
-    for (int64_t c = 0; c < (Inside ? count : 1); c += pair, source += Vec<T>::lanes, out += pair) {
-      const QuadRow<T> g = lanes.load(source, here);
-      if (even_row) {
-        QuadPair<T> s = add_taps<Odd, 2>(lanes.load(source - width, above), taps, {zero, zero});
-        s = add_taps<Odd, 0>(g, taps, s);
-        store_quad_row<Odd>(s, accumulate, out, left);
-      }
-      if (odd_row)
-        store_quad_row<Odd>(add_taps<Odd, 1>(g, taps, {zero, zero}), accumulate, out + out_row,
-                            left);
-    }
+// one behind it, whose last gradient is one further on.
+template <bool Odd, int Row = 0, int J = 0, int Taps, class T>
+PYCONV_UNROLLED void add_gradients(const QuadTaps<Taps, T>& w, const Vec<T> (&g)[near<Taps>],
+                                   QuadSums<Taps, T>& s) {
+  constexpr int tap = 2 * J;
+  s.even[Row] = fma(w.template at<Row * Taps + tap>(), g[J], s.even[Row]);
+  if constexpr (tap + 1 < Taps)
+    s.odd[Row] = fma(w.template at<Row * Taps + tap + 1>(), g[Odd ? J + 1 : J], s.odd[Row]);
+  if constexpr (J + 1 < near<Taps>) {
+    add_gradients<Odd, Row, J + 1>(w, g, s);
+  } else if constexpr (Row + 1 < Taps) {
+    add_gradients<Odd, Row + 1>(w, g, s);
   }
 }
 
+// The last gradient column first.
+template <bool Inside, int J = 0, class T, int Count>
+PYCONV_UNROLLED void load_gradients(const T* p, const typename Vec<T>::Lanes (&lanes)[Count],
+                                    Vec<T> (&g)[Count]) {
+  g[J] = Inside ? Vec<T>::load(p - J) : Vec<T>::load(p - J, lanes[J]);
+  hold(g[J]);
+  if constexpr (J + 1 < Count) load_gradients<Inside, J + 1>(p, lanes, g);
+}
+
+// The sums of the two rows that are complete leave, those of two new rows come.
+template <int Row = 0, int Taps, class T>
+PYCONV_UNROLLED void next_rows(QuadSums<Taps, T>& s) {
+  if constexpr (Row + 2 < Taps) {
+    s.even[Row] = s.even[Row + 2];
+    s.odd[Row] = s.odd[Row + 2];
+  } else {
+    s.even[Row] = s.odd[Row] = Vec<T>::zero();
+  }
+  if constexpr (Row + 1 < Taps) next_rows<Row + 1>(s);
+}
+
+// The last gradient column that reaches result x, an even number, or x + 1.
 template <bool Odd, class T>
+inline int64_t last_column(const DepthwiseArgs<T>& a, int64_t x) {
+  return (x - a.column_taps[0].first + Odd) / 2;
+}
+
+// Results of the rows that gradient rows `first` to `end` - 1 complete, two vectors of columns from
+// x, an even number. `Inside`: nothing is near the border of the columns.
+template <int Taps, bool Odd, bool Inside, class T>
+inline void walk_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane,
+                      QuadTaps<Taps, T> taps, int64_t first, int64_t end, int64_t x) {
+  constexpr int count = near<Taps>;
+  const int64_t at = last_column<Odd>(a, x), left = Inside ? 2 * Vec<T>::lanes : a.columns - x;
+  const int64_t width = a.width, height = a.height, rows = a.rows, out_row = a.out_row;
+  const bool accumulate = a.accumulate;
+  typename Vec<T>::Lanes inside[count];
+  for (int j = 0; j < count; ++j) inside[j] = lanes_inside<T>(at - j, width);
+  const int64_t from = first < count ? 0 : first - (count - 1);
+  const T* source = plane.source + from * width + at;
+  int64_t y = 2 * from + a.row_taps.first;
+  T* out = plane.out + y * out_row + x;
+  QuadSums<Taps, T> s;
+  clear(s.even);
+  clear(s.odd);
+  for (int64_t i = from; i < end; ++i, source += width, y += 2, out += 2 * out_row) {
+    if (PYCONV_LIKELY(i < height)) {
+      Vec<T> g[count];
+      load_gradients<Inside>(source, inside, g);
+      taps.forget();
+      add_gradients<Odd>(taps, g, s);
+    }
+    if (PYCONV_LIKELY(i >= first && y >= 0))
+      store_pairs(Odd ? s.odd[0] : s.even[0], Odd ? s.even[0] : s.odd[0], accumulate, out, left);
+    if (PYCONV_LIKELY(i >= first && y + 1 < rows))
+      store_pairs(Odd ? s.odd[1] : s.even[1], Odd ? s.even[1] : s.odd[1], accumulate, out + out_row,
+                  left);
+    next_rows(s);
+  }
+}
+
+// In strips of rows, so that the next columns of a wide plane find lines of results near.
+template <int Taps, bool Odd, class T>
 void depthwise_quads(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane) {
-  // So many rows are still near when their borders follow the columns between.
-  constexpr int64_t strip = 16, lanes = Vec<T>::lanes, pair = 2 * lanes;
-  QuadWeights<T> taps;
-  set_weights(plane.weights, taps);
-  int64_t begin = 0;
-  while (begin < a.columns && quad_column<Odd>(a, begin) < 0) begin += pair;
-  int64_t end = begin;
-  while (end + pair <= a.columns && quad_column<Odd>(a, end) + 1 + lanes <= a.width) end += pair;
+  constexpr int64_t strip = 16, lanes = Vec<T>::lanes;
+  QuadTaps<Taps, T> taps;
+  taps.set(plane.weights);
   const int64_t padding = -a.row_taps.first, last = (a.rows - 1 + padding) / 2 + 1;
   for (int64_t i = padding / 2; i < last; i += strip) {
     const int64_t stop = min(last, i + strip);
-    for (int64_t x = 0; x < begin; x += pair)
-      quad_block<Odd, false>(a, plane, taps, i, stop, x, x + pair);
-    if (end > begin) quad_block<Odd, true>(a, plane, taps, i, stop, begin, end);
-    for (int64_t x = end; x < a.columns; x += pair)
-      quad_block<Odd, false>(a, plane, taps, i, stop, x, x + pair);
+    for (int64_t x = 0; x < a.columns; x += 2 * lanes) {
+      const int64_t at = last_column<Odd>(a, x);
+      if (at >= near<Taps> - 1 && at + lanes <= a.width && x + 2 * lanes <= a.columns) {
+        walk_rows<Taps, Odd, true>(a, plane, taps, i, stop, x);
+      } else {
+        walk_rows<Taps, Odd, false>(a, plane, taps, i, stop, x);
+      }
+    }
   }
 }
 

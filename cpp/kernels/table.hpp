@@ -96,8 +96,8 @@ struct TapRun {
 };
 
 // How result columns lie over source columns: one to one, on every second one, or two to one, the
-// even and the odd each with taps of their own. `quads`: the gradient of a 3x3 filter at stride 2,
-// two to one in rows too, and then the taps are those of the forward pass.
+// even and the odd each with taps of their own. `quads`: the gradient of a 3x3 or 5x5 filter at
+// stride 2, two to one in rows too, and then the taps are those of the forward pass.
 enum class Columns : int { dense, strided, merged, quads };
 
 // Filters on planes as they lie in memory: result (y, x) = bias + sum over taps of

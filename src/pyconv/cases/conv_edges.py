@@ -187,6 +187,12 @@ _GROUPS = (
     # Data gradients at stride 2 with rows of at most a vector, more rows than a block has.
     _edge("depthwise.quads.tall", (2, 3, 35, 12), (3, 1, 3, 3), stride=2, padding=1, groups=3),
     _edge("depthwise.quads.16", (1, 2, 16, 16), (2, 1, 3, 3), stride=2, padding=1, groups=2),
+    _edge("depthwise.quads.5x5.wide", (1, 2, 41, 98), (4, 1, 5, 5), stride=2, padding=2, groups=2),
+    _edge("depthwise.quads.5x5.odd", (2, 3, 70, 37), (3, 1, 5, 5), stride=2, padding=1, groups=3),
+    _edge(
+        "depthwise.quads.5x5.mixed", (1, 2, 9, 40), (2, 1, 5, 5), stride=2, padding=(0, 4), groups=2
+    ),
+    _edge("depthwise.quads.5x5.one", (2, 5, 1, 2), (5, 1, 5, 5), stride=2, padding=3, groups=5),
     _edge("depthwise.quads.valid", (1, 2, 17, 15), (2, 1, 3, 3), stride=2, groups=2),
     _edge("depthwise.quads.pad2", (1, 2, 19, 14), (4, 1, 3, 3), stride=2, padding=2, groups=2),
     _edge("depthwise.quads.pad3x5", (1, 2, 6, 8), (2, 1, 3, 3), stride=2, padding=(3, 5), groups=2),
