@@ -24,7 +24,8 @@ template <bool Odd, int TapRow, class T>
 PYCONV_UNROLLED QuadPair<T> add_taps(const QuadRow<T>& g, const QuadTaps<3, T>& taps,
                                      QuadPair<T> s) {
   constexpr int first = TapRow * 3;
-  s.even = fma(g.left, taps.template at<first + 2>(), fma(g.right, taps.template at<first>(), s.even));
+  s.even = fma(g.right, taps.template at<first>(), s.even);
+  s.even = fma(g.left, taps.template at<first + 2>(), s.even);
   s.odd = fma(Odd ? g.left : g.right, taps.template at<first + 1>(), s.odd);
   return s;
 }
@@ -111,7 +112,8 @@ template <class T>
 auto quad_twins_function(const DepthwiseArgs<T>& a) -> void (*)(const DepthwiseArgs<T>&) {
   if constexpr (has_twins<T>) {
     constexpr int lanes = Vec<T>::lanes;
-    if (a.mode != Columns::quads || a.row_taps.count != 3 || a.columns > lanes || a.width > lanes) return nullptr;
+    if (a.mode != Columns::quads || a.row_taps.count != 3) return nullptr;
+    if (a.columns > lanes || a.width > lanes) return nullptr;
     return a.column_taps[0].first % 2 ? depthwise_quad_twins<true, T>
                                       : depthwise_quad_twins<false, T>;
   }
