@@ -1,4 +1,5 @@
-// One filter on whole planes, straight from the image: vector over the pixels of a row.
+// One filter on whole planes, straight from the image: vector over the pixels of a row. Square
+// filters at stride 1 have depthwise_walk.hpp, data gradients at stride 2 depthwise_quads.hpp.
 //
 // Some rows of results are held in registers; each source row is read once per tap column and
 // serves every result that it reaches. Rows and columns outside the image are masked off: nothing
@@ -8,6 +9,7 @@
 #include "kernels/depthwise_plane.hpp"
 #include "kernels/depthwise_quad_twins.hpp"
 #include "kernels/depthwise_twins.hpp"
+#include "kernels/depthwise_walk.hpp"
 #include "kernels/source_rows.hpp"
 
 namespace {
@@ -191,7 +193,11 @@ DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
       default: return depthwise_plane<Columns::strided, 5, false, T>;
     }
   }
-  if (nine) return depthwise_plane<Columns::dense, 3, true, T>;
+  if (taps == a.column_taps[0].count) {
+    if (taps == 3) return depthwise_walk<3, T>;
+    if (taps == 5) return depthwise_walk<5, T>;
+    if (taps == 7) return depthwise_walk<7, T>;
+  }
   switch (taps) {
     case 1: return depthwise_plane<Columns::dense, 1, false, T>;
     case 2: return depthwise_plane<Columns::dense, 2, false, T>;

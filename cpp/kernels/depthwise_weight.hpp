@@ -5,16 +5,9 @@
 // going to the sum of its tap.
 #pragma once
 #include "kernels/depthwise_weight_twins.hpp"
-#include "kernels/lane_sums.hpp"
-#include "kernels/source_rows.hpp"
+#include "kernels/depthwise_weight_walk.hpp"
 
 namespace {
-
-template <class T>
-struct WeightPlane {
-  const T *source, *grad;
-  T* sums;
-};
 
 // Source row K of a block meets row `First` of dy at tap row K - First * RowStep.
 template <int Taps, int RowStep, int K, int First, class T, int R>
@@ -39,19 +32,6 @@ PYCONV_UNROLLED void add_source_rows(SourceRows<T>& rows,
   if constexpr (Count > 2) add_products<Taps, RowStep, K, 0>(g, v[2], s[2]);
   if constexpr (K + 1 < (R - 1) * RowStep + Taps)
     add_source_rows<RowStep, Border, K + 1>(rows, columns, g, s);
-}
-
-template <int I = 0, class T, int R>
-PYCONV_UNROLLED void load_rows(const T* p, ptrdiff_t step, int n, Vec<T> (&g)[R]) {
-  g[I] = Vec<T>::load_n(p + I * step, n);
-  hold(g[I]);
-  if constexpr (I + 1 < R) load_rows<I + 1>(p, step, n, g);
-}
-
-template <int I = 0, class T, int Taps>
-PYCONV_UNROLLED void add_to_totals(const Vec<T> (&s)[Taps], T* totals) {
-  add(Vec<T>::load(totals + I * Vec<T>::lanes), s[I]).store(totals + I * Vec<T>::lanes);
-  if constexpr (I + 1 < Taps) add_to_totals<I + 1>(s, totals);
 }
 
 // Columns x .. end - 1 of R rows of dy, for `Count` tap columns from number j.
@@ -137,7 +117,8 @@ void depthwise_weight(const DepthwiseWeightArgs<T>& a) {
   void (*run)(const DepthwiseWeightArgs<T>&, const WeightPlane<T>&) =
       a.mode == Columns::strided
           ? (taps == 3 ? weight_plane<3, true, T> : weight_plane<5, true, T>)
-          : (taps == 3   ? weight_plane<3, false, T>
+          : (taps == 3 && a.column_taps.count == 3 ? depthwise_weight_walk<3, T>
+             : taps == 3 ? weight_plane<3, false, T>
              : taps == 5 ? weight_plane<5, false, T>
                          : weight_plane<7, false, T>);
   WeightPlane<T> plane{a.source, a.grad, a.sums};
