@@ -82,6 +82,7 @@ def _include_rule(folder: str) -> tuple[str, ...]:
             "kernels/make_@PYCONV_PRODUCTS@.hpp",
             "isa/vec_",
             "isa/scalar.hpp",
+            "isa/few_bytes.hpp",
         ),
         "kernels": ("kernels/", "core/problem.hpp"),
         "core": drivers,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "isa/few_bytes.hpp"
 #include "isa/scalar.hpp"
 
 namespace {
@@ -42,9 +43,7 @@ struct Vec<float> {
     return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   }
   static Bytes load_bytes_n(const uint8_t* p, int n) {
-    uint8_t bytes[8] = {};
-    for (int i = 0; i < n && i < 8; ++i) bytes[i] = p[i];
-    return load_bytes(bytes);
+    return _mm_cvtsi64_si128(static_cast<long long>(load_few(p, n)));
   }
   static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
   static Mask equal(Bytes a, Bytes b) {
@@ -57,11 +56,17 @@ struct Vec<float> {
     const __m256i all = _mm256_set1_epi32(static_cast<int>(bits));
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, lane), lane));
   }
-  void store_bytes(uint8_t* p) const {
+  __m128i to_bytes() const {
     const __m256i words = _mm256_cvttps_epi32(v);
     const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
     const __m128i halves = _mm_packs_epi32(low, high);
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(halves, halves));
+    return _mm_packus_epi16(halves, halves);
+  }
+  void store_bytes(uint8_t* p) const {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), to_bytes());
+  }
+  void store_bytes_n(uint8_t* p, int n) const {
+    store_few(static_cast<uint64_t>(_mm_cvtsi128_si64(to_bytes())), p, n);
   }
   // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
   static Vec load_float16(const uint16_t* p) {
@@ -159,9 +164,7 @@ struct Vec<double> {
     return _mm_cvtsi32_si128(four);
   }
   static Bytes load_bytes_n(const uint8_t* p, int n) {
-    uint8_t bytes[4] = {};
-    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
-    return load_bytes(bytes);
+    return _mm_cvtsi32_si128(static_cast<int>(load_few(p, n)));
   }
   static Bytes set_bytes(uint8_t value) { return _mm_set1_epi8(static_cast<char>(value)); }
   static Mask equal(Bytes a, Bytes b) {
@@ -173,10 +176,16 @@ struct Vec<double> {
     const __m256i all = _mm256_set1_epi64x(static_cast<int>(bits));
     return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(all, lane), lane));
   }
-  void store_bytes(uint8_t* p) const {
+  int to_bytes() const {
     const __m128i words = _mm256_cvttpd_epi32(v), halves = _mm_packs_epi32(words, words);
-    const int four = _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+    return _mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+  }
+  void store_bytes(uint8_t* p) const {
+    const int four = to_bytes();
     memcpy(p, &four, 4);
+  }
+  void store_bytes_n(uint8_t* p, int n) const {
+    store_few(static_cast<uint32_t>(to_bytes()), p, n);
   }
   // A set of lanes made once for many loads.
   using Lanes = __m256i;

@@ -47,6 +47,9 @@ struct Vec<float> {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
   }
+  void store_bytes_n(uint8_t* p, int n) const {
+    _mm_mask_storeu_epi8(p, first(n), _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(v)));
+  }
   // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
   static Vec load_float16(const uint16_t* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
@@ -141,6 +144,9 @@ struct Vec<double> {
   void store_bytes(uint8_t* p) const {
     const __m128i bytes = _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+  }
+  void store_bytes_n(uint8_t* p, int n) const {
+    _mm_mask_storeu_epi8(p, first(n), _mm256_cvtepi32_epi8(_mm512_cvttpd_epi32(v)));
   }
   // A set of lanes made once for many loads.
   using Lanes = __mmask8;

@@ -130,7 +130,10 @@ struct Vec {
     return m;
   }
   void store_bytes(uint8_t* p) const {
-    for (int i = 0; i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
+    store_bytes_n(p, lanes);
+  }
+  void store_bytes_n(uint8_t* p, int n) const {
+    for (int i = 0; i < n && i < lanes; ++i) p[i] = static_cast<uint8_t>(static_cast<int>(v[i]));
   }
   // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
   static Vec load_float16(const uint16_t* p) {

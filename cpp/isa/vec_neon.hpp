@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "isa/few_bytes.hpp"
 #include "isa/scalar.hpp"
 
 namespace {
@@ -52,9 +53,7 @@ struct Vec<float> {
     return vcreate_u8(four);
   }
   static Bytes load_bytes_n(const uint8_t* p, int n) {
-    uint8_t bytes[4] = {};
-    for (int i = 0; i < n && i < 4; ++i) bytes[i] = p[i];
-    return load_bytes(bytes);
+    return vcreate_u8(load_few(p, n));
   }
   static Bytes set_bytes(uint8_t value) { return vdup_n_u8(value); }
   static Mask equal(Bytes a, Bytes b) {
@@ -68,12 +67,16 @@ struct Vec<float> {
   }
   static unsigned to_bits(Mask m) { return vaddvq_u32(vandq_u32(m, lane_bits())); }
   static Mask from_bits(unsigned bits) { return vtstq_u32(vdupq_n_u32(bits), lane_bits()); }
-  void store_bytes(uint8_t* p) const {
+  uint32_t to_bytes() const {
     const uint16x4_t halves = vmovn_u32(vcvtq_u32_f32(v));
     const uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
-    const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    return vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+  }
+  void store_bytes(uint8_t* p) const {
+    const uint32_t four = to_bytes();
     memcpy(p, &four, 4);
   }
+  void store_bytes_n(uint8_t* p, int n) const { store_few(to_bytes(), p, n); }
   // 16 bits a lane, as kernels/half.hpp has them: rounded to nearest even, NaN kept.
   static Vec load_float16(const uint16_t* p) {
     return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))};
@@ -198,6 +201,10 @@ struct Vec<double> {
   void store_bytes(uint8_t* p) const {
     p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
     p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
+  }
+  void store_bytes_n(uint8_t* p, int n) const {
+    if (n > 0) p[0] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 0)));
+    if (n > 1) p[1] = static_cast<uint8_t>(static_cast<int>(vgetq_lane_f64(v, 1)));
   }
   // A set of lanes made once for many loads.
   struct Lanes {

@@ -131,8 +131,8 @@ void short_plane_means(const T* in, int64_t planes, int64_t count, T divisor, T*
   div(sums[0], Vec<T>::set(divisor)).store_n(out, static_cast<int>(planes));
 }
 
-// Windows that are the whole plane. 7x7, the usual one, is three vectors of 16 and a tail: loops
-// over a number that is not known before the run took twice as long.
+// Windows that are the whole plane. 7x7, the usual one, is three vectors of 16 or six of 8, and a
+// tail: loops over a number that is not known before the run took twice as long.
 template <class T>
 void plane_means(const T* in, int64_t planes, int64_t count, T divisor, T* out) {
   switch (count / Vec<T>::lanes) {
@@ -141,6 +141,7 @@ void plane_means(const T* in, int64_t planes, int64_t count, T divisor, T* out) 
     case 2: return short_plane_means<T, 2>(in, planes, count, divisor, out);
     case 3: return short_plane_means<T, 3>(in, planes, count, divisor, out);
     case 4: return short_plane_means<T, 4>(in, planes, count, divisor, out);
+    case 6: return short_plane_means<T, 6>(in, planes, count, divisor, out);
     default: return short_plane_means<T, -1>(in, planes, count, divisor, out);
   }
 }

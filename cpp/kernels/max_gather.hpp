@@ -148,8 +148,58 @@ void gather_planes(const PoolArgs<T>& a) {
   }
 }
 
+// What a vector of windows of 2x2 passes to `lines` rows of the image, the first at the residue.
+template <class T>
+inline void pass_pairs(const TapNumbers<T, 2>& tap, Vec<T> grad, typename Vec<T>::Bytes at,
+                       int residue, int64_t lines, int64_t width, T* out, int64_t rest) {
+  const Vec<T> zero = Vec<T>::zero();
+  if (residue == 0) {
+    store_merged(add_where(Vec<T>::equal(at, tap.of[0]), zero, grad),
+                 add_where(Vec<T>::equal(at, tap.of[1]), zero, grad), out, rest);
+    if (lines < 2) return;
+    out += width;
+  }
+  store_merged(add_where(Vec<T>::equal(at, tap.of[2]), zero, grad),
+               add_where(Vec<T>::equal(at, tap.of[3]), zero, grad), out, rest);
+}
+
+// 2x2 at a stride of 2 without padding: an element belongs to one window, and two rows of the image
+// to one row of windows. (512x14x14: 23 us above, 17 here.)
+template <class T>
+void pass_planes(const PoolArgs<T>& a) {
+  constexpr int lanes = Vec<T>::lanes;
+  const PoolProblem& p = *a.problem;
+  const int64_t height = p.input[0], width = p.input[1], windows = p.output[1];
+  const TapNumbers<T, 2> tap;
+  for (int64_t plane = 0; plane < a.planes; ++plane) {
+    const int64_t first = plane * p.output[0] * windows, end = a.row + a.rows;
+    T* out = a.out + plane * height * width;
+    int64_t y = a.row, lines;
+    for (; y < end && y / 2 < p.output[0]; y += lines) {
+      lines = y % 2 == 0 && y + 1 < end ? 2 : 1;
+      const T* grad = a.in + first + y / 2 * windows;
+      const uint8_t* positions = a.offsets + first + y / 2 * windows;
+      for (int64_t x = 0, w = 0; x < width; x += 2 * lanes, w += lanes) {
+        T* to = out + y * width + x;
+        const int residue = static_cast<int>(y % 2);
+        if (windows - w >= lanes) {
+          pass_pairs(tap, Vec<T>::load(grad + w), Vec<T>::load_bytes(positions + w), residue, lines,
+                     width, to, width - x);
+        } else {
+          const int n = windows < w ? 0 : static_cast<int>(windows - w);
+          pass_pairs(tap, Vec<T>::load_n(grad + w, n), Vec<T>::load_bytes_n(positions + w, n),
+                     residue, lines, width, to, width - x);
+        }
+      }
+    }
+    fill_values(out + y * width, (end - y) * width, T(0));
+  }
+}
+
 template <class T, int K, int Step>
 void max_gather(const PoolArgs<T>& a) {
+  if constexpr (K == 2 && Step == 2)
+    if (a.problem->pad_lo[0] == 0 && a.problem->pad_lo[1] == 0) return pass_planes(a);
   a.problem->pad_lo[1] ? gather_planes<T, K, Step, 1>(a) : gather_planes<T, K, Step, 0>(a);
 }
 

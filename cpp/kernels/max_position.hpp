@@ -1,8 +1,6 @@
 // A maximum and where it is. Positions travel as numbers of the element type beside the values and
 // become bytes when they are stored.
 #pragma once
-#include <string.h>
-
 #include "kernels/pool_rows.hpp"
 
 namespace {
@@ -27,9 +25,7 @@ inline void store(const Position<T>& p, T* out, uint8_t* offsets, Whole) {
 template <class T>
 inline void store(const Position<T>& p, T* out, uint8_t* offsets, Part part) {
   p.best.store_n(out, part.n);
-  uint8_t bytes[Vec<T>::lanes];
-  p.tap.store_bytes(bytes);
-  memcpy(offsets, bytes, static_cast<size_t>(part.n));
+  p.tap.store_bytes_n(offsets, part.n);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/max_position.hpp"
 #include "kernels/pool_short.hpp"
+#include "kernels/pool_wide.hpp"
 
 namespace {
 
@@ -76,7 +77,7 @@ struct MaxValues {
   void at(const PoolArgs<T>& a, int64_t plane, int64_t) { out = a.out + plane; }
   static T known(const PoolArgs<T>&, int64_t, int64_t) { return T(0); }
   void know(Vec<T>) {}
-  void watch(Vec<T>, Vec<T>) {}
+  void watch(int, Vec<T>, Vec<T>) {}
   bool fine() const { return true; }
   Cell of(Vec<T> tap, int = 1) const { return tap; }
   Cell outside() const { return none; }
@@ -86,25 +87,28 @@ struct MaxValues {
   void put(Cell best, int64_t at, int64_t, P part) const {
     store(best, out + at, part);
   }
-  void finish(Cell best, int64_t at, Part part) const { store(best, out + at, part); }
+  template <class P>
+  void finish(Cell best, int64_t at, P part) const {
+    store(best, out + at, part);
+  }
 };
 
 // Finite numbers need no test for NaN at each step, which takes as long as the maximum itself.
 template <class T, int K>
 struct MaxNumbers : MaxValues<T, K> {
-  Vec<T> seen = Vec<T>::zero();  // becomes a NaN by one or by infinity
+  Vec<T> seen[2] = {Vec<T>::zero(), Vec<T>::zero()};  // a NaN after one, and after infinity
   explicit MaxNumbers(const PoolArgs<T>& a) : MaxValues<T, K>(a) {
     this->none = Vec<T>::set(lowest(T(0)));
   }
   Vec<T> across(Vec<T> held, Vec<T> tap, int) const { return max_of(held, tap); }
   Vec<T> down(Vec<T> held, Vec<T> row, int) const { return max_of(held, row); }
-  void watch(Vec<T> u, Vec<T> v) {
+  void watch(int row, Vec<T> u, Vec<T> v) {
     const Vec<T> zero = Vec<T>::zero();
-    seen = add(seen, fma(u, zero, mul(v, zero)));
+    seen[row % 2] = add(seen[row % 2], fma(u, zero, mul(v, zero)));
   }
   bool fine() const {
     const Vec<T> zero = Vec<T>::zero();
-    return Vec<T>::to_bits(le(seen, zero)) == Vec<T>::to_bits(le(zero, zero));
+    return Vec<T>::to_bits(le(add(seen[0], seen[1]), zero)) == Vec<T>::to_bits(le(zero, zero));
   }
 };
 
@@ -136,7 +140,7 @@ struct MaxPositions {
     top = tap;
     first = select(le(row, tap), sub(tap, row), tap);
   }
-  void watch(Vec<T>, Vec<T>) {}
+  void watch(int, Vec<T>, Vec<T>) {}
   bool fine() const { return true; }
   Cell of(Vec<T> tap, int row = 1) const { return {tap, row ? first : top}; }
   Cell outside() const { return {none, add(first, Vec<T>::set(T(K)))}; }
@@ -152,7 +156,8 @@ struct MaxPositions {
   void put(const Cell& held, int64_t at, int64_t, P part) const {
     store(held, out + at, offsets + at, part);
   }
-  void finish(const Cell& held, int64_t at, Part part) const {
+  template <class P>
+  void finish(const Cell& held, int64_t at, P part) const {
     store(held, out + at, offsets + at, part);
   }
 };
@@ -173,7 +178,7 @@ struct Means {
     return a.column_value[x] * a.row_value[y];
   }
   void know(Vec<T> divisors) { columns = divisors; }
-  void watch(Vec<T>, Vec<T>) {}
+  void watch(int, Vec<T>, Vec<T>) {}
   bool fine() const { return true; }
   Cell of(Vec<T> tap, int = 1) const { return tap; }
   Cell outside() const { return none; }
@@ -183,7 +188,10 @@ struct Means {
   void put(Cell sum, int64_t at, int64_t y, P part) const {
     store(div(sum, mul(columns, Vec<T>::set(rows[y]))), out + at, part);
   }
-  void finish(Cell sum, int64_t at, Part part) const { store(div(sum, columns), out + at, part); }
+  template <class P>
+  void finish(Cell sum, int64_t at, P part) const {
+    store(div(sum, columns), out + at, part);
+  }
 };
 
 // `count` rows of windows from row y on, below one strip. (Copies, because what is read through a
@@ -194,9 +202,16 @@ void walk_down(const Strip<T, K, Step>& strip_, const Windows& w_, const PoolPro
   const Strip<T, K, Step> strip = strip_;
   const Windows w = w_;
   const int64_t height = p.input[0], width = p.input[1], windows = p.output[1];
+  // Columns of what comes from memory are asked for 8 rows before their turn: 1.3 to 1.5 times as
+  // fast on 8x64x112x112, no gain on one such image, which the third cache holds.
+  const int64_t ahead = exceeds<T>(p, 8 << 20) ? 8 * width + strip.column : 0;
   const auto row = [&](int64_t at) {
     if (at < 0 || at >= height) return w.outside();
     const T* in = image + at * width;
+    if (ahead) {
+      prefetch(in + ahead);
+      if constexpr (Step == 2) prefetch(in + ahead + Vec<T>::lanes);
+    }
     auto cell = w.across(w.of(strip.template tap<Inside>(in, 0, w.none)),
                          strip.template tap<Inside>(in, 1, w.none), 1);
     if constexpr (K == 3) cell = w.across(cell, strip.template tap<Inside>(in, 2, w.none), 2);
@@ -230,6 +245,8 @@ void pool_direct(const PoolArgs<T>& a) {
     if (!rows.template run<typename All::Finite>()) rows.template run<All>();
     return;
   }
+  if constexpr (K == 2 && Step == 2)
+    if (WideRows<T>::fits(p)) return WideRows<T>::template run<Windows<T, K>>(a);
   // The strips are the same for every band.
   static_assert(sizeof(Strip<T, K, Step>) <= pool_strip_bytes, "the driver's scratch");
   auto* strips = reinterpret_cast<Strip<T, K, Step>*>(a.scratch);

@@ -10,6 +10,12 @@
 
 namespace {
 
+// Whether the images take more than so many bytes.
+template <class T>
+inline bool exceeds(const PoolProblem& p, int64_t bytes) {
+  return p.planes * p.input[0] * p.input[1] * static_cast<int64_t>(sizeof(T)) > bytes;
+}
+
 // A whole vector, or its first n lanes.
 struct Whole {};
 struct Part {

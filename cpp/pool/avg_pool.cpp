@@ -97,8 +97,7 @@ template <class T, class Kernel>
 void run_rows(const PoolProblem& p, const T* in, const int64_t (&from)[2], T* out,
               const int64_t (&size)[2], std::size_t scratch, const PoolArgs<T>& shared,
               Kernel kernel) {
-  const double taps = static_cast<double>(p.kernel[0] + p.kernel[1]);
-  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
+  const double work = window_work(p, sizeof(T), static_cast<double>(p.kernel[0] + p.kernel[1]));
   for_blocks(p, size[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {
     PoolArgs<T> a = shared;
     a.in = in + plane * from[0] * from[1];

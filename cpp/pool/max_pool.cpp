@@ -144,7 +144,7 @@ void run_forward(const PoolProblem& p, const T* x, T* out, uint8_t* offsets, std
   const int64_t in_plane = p.input[0] * p.input[1], out_plane = p.output[0] * p.output[1];
   const double taps = static_cast<double>(offsets ? p.kernel[0] * p.kernel[1]
                                                   : p.kernel[0] + p.kernel[1]);
-  const double work = traffic(p, sizeof(T)) + outputs(p) * taps / 4;
+  const double work = window_work(p, sizeof(T), taps);
   shared.problem = &p;
   shared.fill = -std::numeric_limits<T>::infinity();
   for_blocks(p, p.output[0], work, [&](int64_t plane, int64_t planes, int64_t row, int64_t rows) {

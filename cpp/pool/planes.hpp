@@ -78,4 +78,11 @@ inline double outputs(const PoolProblem& p) {
   return static_cast<double>(p.planes) * static_cast<double>(p.output[0] * p.output[1]);
 }
 
+// Work as parallel_for counts it, with so many steps a window. 2x2 windows move their bytes in 0.6 of
+// the time that this allows: 512x14x14 (0.5 MB, 3.9 us) takes as long on two threads as on one.
+inline double window_work(const PoolProblem& p, std::size_t item, double steps) {
+  const double work = traffic(p, item) + outputs(p) * steps / 4;
+  return direct_form(p) == 0 ? 0.6 * work : work;
+}
+
 }  // namespace pyconv

@@ -287,15 +287,16 @@ def avg_pool2d(
     """
     x = prepare("avg_pool2d", "input", input)
     plan = _plan(_avg_problem, "avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    count, divisor = _divisor("avg_pool2d", count_include_pad, divisor_override)
+    if divisor_override is None and type(count_include_pad) is bool:
+        count, divisor = count_include_pad, 0
+    else:
+        count, divisor = _divisor("avg_pool2d", count_include_pad, divisor_override)
     result = output("avg_pool2d", out, plan.output, x.dtype, x)
     _core.avg_pool_forward(plan.problem, x, result, count, divisor)
     return result
 
 
 def _divisor(name: str, count_include_pad: Any, divisor_override: Any) -> tuple[bool, int]:
-    if divisor_override is None and type(count_include_pad) is bool:
-        return count_include_pad, 0
     count = shapes.flag(name, "count_include_pad", count_include_pad)
     return count, shapes.divisor(name, divisor_override)
 

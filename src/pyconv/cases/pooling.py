@@ -91,6 +91,14 @@ _SHARED: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
             (3, 1, 0, 2, 8, 8), (3, 2, 1, 1, 130, 9),
         )
     ),
+    *(
+        (f"2s2.rows.{c}x{h}x{w}", (1, c, h, w), {"kernel_size": 2})
+        for c, h, w in ((1, 2, 20), (3, 2, 5), (3, 5, 18), (2, 7, 23), (4, 3, 29), (1, 420, 500))
+    ),
+    ("2s2.rows.ceil", (1, 3, 6, 22), {"kernel_size": 2, "ceil_mode": True}),
+    ("2s2.sides", (1, 3, 6, 7), {"kernel_size": 2, "padding": (0, 1)}),
+    ("3s2.sides", (1, 3, 8, 7), {"kernel_size": 3, "stride": 2, "padding": (0, 1)}),
+    ("3s2.ends", (1, 3, 8, 7), {"kernel_size": 3, "stride": 2, "padding": (1, 0)}),
     ("short.ceil", (1, 3, 10, 12), {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
     ("3s2p1.column", (1, 2, 40, 1), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ("3s1p1.tall", (1, 1, 1100, 17), {"kernel_size": 3, "stride": 1, "padding": 1}),

@@ -153,9 +153,13 @@ def avg_pool2d(
     ValueError
         For shapes or values that do not fit.
     """
-    geometry = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    if not isinstance(input, Tensor):
-        return arrays.avg_pool2d(input, *geometry, out=out)
+    if type(input) is ndarray or not isinstance(input, Tensor):
+        return arrays.avg_pool2d(
+            input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override,
+            out=out,
+        )  # fmt: skip
     reject_out("avg_pool2d", out)
-    result: Tensor = _avg_pool2d(input, *geometry)
+    result: Tensor = _avg_pool2d(
+        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
     return result
