@@ -2,6 +2,9 @@
 //
 //   out = A^T [ (G w G^T) * (B^T d B) ] A          * element by element, summed over channels
 //
+// A filter with one tap in rows or in columns has nothing to save there: F(1 x M, 1 x 3) and
+// F(M x 1, 3 x 1) are the same with H or W = 1, whose transforms change nothing.
+//
 // Interpolation points: 0, +-1, inf for M = 2; 0, +-5/8, +-3/2, inf for M = 4, which round a fifth
 // of what 0, +-1, +-2, inf round (64 channels of normal data). Every kernel works on a vector of
 // tiles (or filters): one transform of a column or row at a time, all N of them in registers.
@@ -17,7 +20,23 @@ template <int M>
 struct Minimal;
 
 template <>
+struct Minimal<1> {
+  static constexpr int points = 1, taps = 1;
+  template <class T>
+  static void input(const Vec<T> (&d)[1], Vec<T> (&v)[1]) { v[0] = d[0]; }
+  template <class T>
+  static void output(const Vec<T> (&m)[1], Vec<T> (&y)[1]) { y[0] = m[0]; }
+  template <class T>
+  static void filter(const Vec<T> (&w)[1], Vec<T> (&u)[1]) { u[0] = w[0]; }
+  template <class T>
+  static void gradient(const Vec<T> (&g)[1], Vec<T> (&u)[1]) { u[0] = g[0]; }
+  template <class T>
+  static void weight(const Vec<T> (&m)[1], Vec<T> (&y)[1]) { y[0] = m[0]; }
+};
+
+template <>
 struct Minimal<2> {
+  static constexpr int points = 4, taps = 3;
   template <class T>
   static void input(const Vec<T> (&d)[4], Vec<T> (&v)[4]) {
     v[0] = sub(d[0], d[2]);
@@ -58,6 +77,7 @@ struct Minimal<2> {
 
 template <>
 struct Minimal<4> {
+  static constexpr int points = 6, taps = 3;
   static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
   static constexpr double np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
   template <class T>
@@ -130,27 +150,27 @@ void store_first(Vec<T> v, T* out, int64_t n) {
 }
 
 // One vector of lanes. The loops are unrolled by order: GCC else keeps `half` in memory.
-template <class T, int M, bool whole>
+template <class T, int H, int W, bool whole>
 inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
-  constexpr int N = M + 2;
-  Vec<T> half[N][N];
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
+  Vec<T> half[rows][columns];
 #pragma GCC unroll 8
-  for (int x = 0; x < N; ++x) {
-    const T* in = a.strip + x % M * a.residue + x / M * a.next + i;
-    Vec<T> d[N], v[N];
+  for (int x = 0; x < columns; ++x) {
+    const T* in = a.strip + x % W * a.residue + x / W * a.next + i;
+    Vec<T> d[rows], v[rows];
 #pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) d[r] = Vec<T>::load(in + r * a.row);
-    Minimal<M>::input(d, v);
+    for (int r = 0; r < rows; ++r) d[r] = Vec<T>::load(in + r * a.row);
+    Minimal<H>::input(d, v);
 #pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) half[r][x] = v[r];
+    for (int r = 0; r < rows; ++r) half[r][x] = v[r];
   }
   T* out = a.points + i;
 #pragma GCC unroll 8
-  for (int r = 0; r < N; ++r) {
-    Vec<T> v[N];
-    Minimal<M>::input(half[r], v);
+  for (int r = 0; r < rows; ++r) {
+    Vec<T> v[columns];
+    Minimal<W>::input(half[r], v);
 #pragma GCC unroll 8
-    for (int x = 0; x < N; ++x, out += a.point) {
+    for (int x = 0; x < columns; ++x, out += a.point) {
       if (whole) {
         v[x].store(out);
       } else {
@@ -160,12 +180,12 @@ inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
   }
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 void winograd_input(const WinogradInputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   int64_t i = 0;
-  for (; i + lanes <= a.lanes; i += lanes) input_vector<T, M, true>(a, i);
-  if (i < a.lanes) input_vector<T, M, false>(a, i);
+  for (; i + lanes <= a.lanes; i += lanes) input_vector<T, H, W, true>(a, i);
+  if (i < a.lanes) input_vector<T, H, W, false>(a, i);
 }
 
 // Outputs 0 .. n - 1 of `vectors` vectors, `step` apart.
@@ -181,7 +201,12 @@ void store_spread(const Vec<T> (&v)[vectors], T* out, ptrdiff_t step, int64_t n)
   for (int64_t i = 0; i < n && i < vectors * lanes; ++i) out[i * step] = row[i];
 }
 
-// Column 2 x + k of the output is lane x of y[k].
+// Column M x + k of the output is lane x of y[k].
+template <class T>
+void store_columns(const Vec<T> (&y)[1], T* out, ptrdiff_t step, int64_t n) {
+  store_spread(y, out, step, n);
+}
+
 template <class T>
 void store_columns(const Vec<T> (&y)[2], T* out, ptrdiff_t step, int64_t n) {
   Vec<T> v[2];
@@ -199,32 +224,33 @@ void store_columns(const Vec<T> (&y)[4], T* out, ptrdiff_t step, int64_t n) {
   store_spread(v, out, step, n);
 }
 
-// The columns of N x N points at `in` transformed back, of one vector of which `n` lanes count.
-template <class T, int M, bool whole>
-inline void columns_back(const T* in, ptrdiff_t point, int n, Vec<T> (&half)[M][M + 2]) {
-  constexpr int N = M + 2;
+// The columns of a tile's points at `in` transformed back, of one vector of which `n` lanes count.
+template <class T, int H, int W, bool whole>
+inline void columns_back(const T* in, ptrdiff_t point, int n,
+                         Vec<T> (&half)[H][Minimal<W>::points]) {
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
 #pragma GCC unroll 8
-  for (int x = 0; x < N; ++x) {
-    Vec<T> m[N], y[M];
+  for (int x = 0; x < columns; ++x) {
+    Vec<T> m[rows], y[H];
 #pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) {
-      const T* at = in + (r * N + x) * point;
+    for (int r = 0; r < rows; ++r) {
+      const T* at = in + (r * columns + x) * point;
       m[r] = whole ? Vec<T>::load(at) : Vec<T>::load_n(at, n);
     }
-    Minimal<M>::output(m, y);
+    Minimal<H>::output(m, y);
 #pragma GCC unroll 8
-    for (int r = 0; r < M; ++r) half[r][x] = y[r];
+    for (int r = 0; r < H; ++r) half[r][x] = y[r];
   }
 }
 
 // One row of outputs. `probe` becomes NaN at the first infinity or NaN.
-template <class T, int M>
-inline void finish_row(const Vec<T> (&half)[M + 2], Vec<T> bias, bool relu, Vec<T> (&y)[M],
-                       Vec<T>& probe) {
+template <class T, int W>
+inline void finish_row(const Vec<T> (&half)[Minimal<W>::points], Vec<T> bias, bool relu,
+                       Vec<T> (&y)[W], Vec<T>& probe) {
   const Vec<T> zero = Vec<T>::zero();
-  Minimal<M>::output(half, y);
+  Minimal<W>::output(half, y);
 #pragma GCC unroll 8
-  for (int x = 0; x < M; ++x) {
+  for (int x = 0; x < W; ++x) {
     probe = fma(y[x], zero, probe);
     y[x] = add(y[x], bias);
     if (relu) y[x] = select(le(y[x], zero), zero, y[x]);
@@ -232,50 +258,51 @@ inline void finish_row(const Vec<T> (&half)[M + 2], Vec<T> bias, bool relu, Vec<
 }
 
 // One vector of tiles, of which `n` count.
-template <class T, int M, bool whole>
+template <class T, int H, int W, bool whole>
 inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Vec<T> probe) {
   const Vec<T> bias = Vec<T>::set(a.bias);
-  Vec<T> half[M][M + 2];
-  columns_back<T, M, whole>(a.points + i, a.point, n, half);
+  Vec<T> half[H][Minimal<W>::points];
+  columns_back<T, H, W, whole>(a.points + i, a.point, n, half);
 #pragma GCC unroll 8
-  for (int r = 0; r < M; ++r) {
-    Vec<T> y[M];
-    finish_row<T, M>(half[r], bias, a.relu, y, probe);
+  for (int r = 0; r < H; ++r) {
+    Vec<T> y[W];
+    finish_row<T, W>(half[r], bias, a.relu, y, probe);
     if (r < a.rows)
-      store_columns(y, a.out + r * a.out_row + i * M * a.out_step, a.out_step, a.columns - i * M);
+      store_columns(y, a.out + r * a.out_row + i * W * a.out_step, a.out_step, a.columns - i * W);
   }
   return probe;
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 bool winograd_output(const WinogradOutputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
   int64_t i = 0;
-  for (; i + lanes <= a.tiles; i += lanes) probe = output_vector<T, M, true>(a, i, lanes, probe);
+  for (; i + lanes <= a.tiles; i += lanes)
+    probe = output_vector<T, H, W, true>(a, i, lanes, probe);
   if (i < a.tiles)
-    probe = output_vector<T, M, false>(a, i, static_cast<int>(a.tiles - i), probe);
+    probe = output_vector<T, H, W, false>(a, i, static_cast<int>(a.tiles - i), probe);
   const T sum = probe.sum();
   return sum == sum;
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
   for (int64_t i = 0; i < a.lanes; i += lanes) {
     const int n = a.filters - i < lanes ? static_cast<int>(a.filters - i) : lanes;
     const Vec<T> bias = a.bias ? Vec<T>::load_n(a.bias + i, n) : Vec<T>::zero();
-    Vec<T> half[M][M + 2];
-    columns_back<T, M, true>(a.points + i, a.point, lanes, half);
+    Vec<T> half[H][Minimal<W>::points];
+    columns_back<T, H, W, true>(a.points + i, a.point, lanes, half);
 #pragma GCC unroll 8
-    for (int r = 0; r < M; ++r) {
-      Vec<T> y[M];
-      finish_row<T, M>(half[r], bias, a.relu, y, probe);
+    for (int r = 0; r < H; ++r) {
+      Vec<T> y[W];
+      finish_row<T, W>(half[r], bias, a.relu, y, probe);
       if (r >= a.rows) continue;
       T* out = a.out + r * a.out_row + i;
 #pragma GCC unroll 8
-      for (int x = 0; x < M; ++x)
+      for (int x = 0; x < W; ++x)
         if (x < a.columns) y[x].store(out + x * a.out_step);
     }
   }
@@ -283,76 +310,81 @@ bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   return sum == sum;
 }
 
-// The loops are unrolled by order, see input_vector.
-template <class T, int M>
+// The loops are unrolled by order, see input_vector. Only of F(2 x 2, 3 x 3) taps and points may be
+// missing.
+template <class T, int H, int W>
 void winograd_filter(const WinogradFilterArgs<T>& a) {
-  constexpr int N = M + 2;
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
+  constexpr int high = Minimal<H>::taps, wide = Minimal<W>::taps;
+  constexpr bool parts = H == 2 && W == 2;
   for (int64_t i = 0; i < a.filters; i += Vec<T>::lanes) {
-    Vec<T> half[N][3];
+    Vec<T> half[rows][wide];
 #pragma GCC unroll 8
-    for (int x = 0; x < 3; ++x) {
-      Vec<T> w[3], u[N];
+    for (int x = 0; x < wide; ++x) {
+      Vec<T> w[high], u[rows];
 #pragma GCC unroll 8
-      for (int r = 0; r < 3; ++r) {
-        const ptrdiff_t tap = a.tap[3 * r + x];
-        w[r] = M == 2 && tap < 0 ? Vec<T>::zero() : Vec<T>::load(a.taps + tap + i);
+      for (int r = 0; r < high; ++r) {
+        const ptrdiff_t tap = a.tap[wide * r + x];
+        w[r] = parts && tap < 0 ? Vec<T>::zero() : Vec<T>::load(a.taps + tap + i);
       }
-      Minimal<M>::filter(w, u);
+      Minimal<H>::filter(w, u);
 #pragma GCC unroll 8
-      for (int r = 0; r < N; ++r) half[r][x] = u[r];
+      for (int r = 0; r < rows; ++r) half[r][x] = u[r];
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < N; ++r) {
-      Vec<T> u[N];
-      Minimal<M>::filter(half[r], u);
+    for (int r = 0; r < rows; ++r) {
+      Vec<T> u[columns];
+      Minimal<W>::filter(half[r], u);
 #pragma GCC unroll 8
-      for (int x = 0; x < N; ++x) {
-        const ptrdiff_t point = a.point[r * N + x];
-        if (M != 2 || point >= 0) u[x].store(a.points + point + i);
+      for (int x = 0; x < columns; ++x) {
+        const ptrdiff_t point = a.point[r * columns + x];
+        if (!parts || point >= 0) u[x].store(a.points + point + i);
       }
     }
   }
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 void winograd_gradient(const WinogradInputArgs<T>& a) {
-  constexpr int N = M + 2;
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
   for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
-    Vec<T> half[N][M];
-    for (int x = 0; x < M; ++x) {
-      Vec<T> g[M], u[N];
-      for (int r = 0; r < M; ++r) g[r] = Vec<T>::load(a.strip + r * a.row + x * a.residue + i);
-      Minimal<M>::gradient(g, u);
-      for (int r = 0; r < N; ++r) half[r][x] = u[r];
+    Vec<T> half[rows][W];
+    for (int x = 0; x < W; ++x) {
+      Vec<T> g[H], u[rows];
+      for (int r = 0; r < H; ++r) g[r] = Vec<T>::load(a.strip + r * a.row + x * a.residue + i);
+      Minimal<H>::gradient(g, u);
+      for (int r = 0; r < rows; ++r) half[r][x] = u[r];
     }
-    for (int r = 0; r < N; ++r) {
-      Vec<T> u[N];
-      Minimal<M>::gradient(half[r], u);
-      for (int x = 0; x < N; ++x)
-        store_first(u[x], a.points + (r * N + x) * a.point + i, a.lanes - i);
+    for (int r = 0; r < rows; ++r) {
+      Vec<T> u[columns];
+      Minimal<W>::gradient(half[r], u);
+      for (int x = 0; x < columns; ++x)
+        store_first(u[x], a.points + (r * columns + x) * a.point + i, a.lanes - i);
     }
   }
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 bool winograd_weight(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap) {
-  constexpr int N = M + 2;
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
+  constexpr int high = Minimal<H>::taps, wide = Minimal<W>::taps;
   Vec<T> probe = Vec<T>::zero();
   for (int64_t i = 0; i < lanes; i += Vec<T>::lanes) {
     const int n = lanes - i < Vec<T>::lanes ? static_cast<int>(lanes - i) : Vec<T>::lanes;
-    Vec<T> half[3][N];
-    for (int x = 0; x < N; ++x) {
-      Vec<T> m[N], y[3];
-      for (int r = 0; r < N; ++r) m[r] = Vec<T>::load_n(points + (r * N + x) * point + i, n);
-      Minimal<M>::weight(m, y);
-      for (int r = 0; r < 3; ++r) half[r][x] = y[r];
+    Vec<T> half[high][columns];
+    for (int x = 0; x < columns; ++x) {
+      Vec<T> m[rows], y[high];
+      for (int r = 0; r < rows; ++r)
+        m[r] = Vec<T>::load_n(points + (r * columns + x) * point + i, n);
+      Minimal<H>::weight(m, y);
+      for (int r = 0; r < high; ++r) half[r][x] = y[r];
     }
-    for (int r = 0; r < 3; ++r) {
-      Vec<T> y[3];
-      Minimal<M>::weight(half[r], y);
-      for (int x = 0; x < 3; ++x) {
+    for (int r = 0; r < high; ++r) {
+      Vec<T> y[wide];
+      Minimal<W>::weight(half[r], y);
+      for (int x = 0; x < wide; ++x) {
         probe = fma(y[x], Vec<T>::zero(), probe);
-        store_first(y[x], taps + (3 * r + x) * tap + i, n);
+        store_first(y[x], taps + (wide * r + x) * tap + i, n);
       }
     }
   }
