@@ -88,16 +88,16 @@ int64_t images_at_once(const ConvPlan& plan, const WinogradGrid<T>& g) {
   return plan.column_block / largest_part(plan, g);
 }
 
-// Calls body(tile, y, x) with the first output of tiles from .. to - 1.
+// Calls body(tile, count, y, x) with the first output of every run of tiles from .. to - 1 in a line.
 template <class T, class Body>
-void for_tiles(const WinogradGrid<T>& g, const WinogradView& v, int64_t from, int64_t to,
+void for_runs(const WinogradGrid<T>& g, const WinogradView& v, int64_t from, int64_t to,
                const Body& body) {
   const int64_t high = v.dilation[1], wide = v.dilation[2];
   for (int64_t tile = from; tile < to;) {
     const int64_t line = tile / g.across, end = std::min(to, (line + 1) * g.across);
     const int64_t row = line / wide, y = row / g.down + row % g.down * g.m[1] * high;
-    for (; tile < end; ++tile)
-      body(tile, y, line % wide + (tile - line * g.across) * g.m[2] * wide);
+    body(tile, end - tile, y, line % wide + tile % g.across * g.m[2] * wide);
+    tile = end;
   }
 }
 
@@ -109,6 +109,7 @@ void transform_tiles(const ConvPlan& plan, const T* source, int64_t channel, int
   const WinogradGrid<T> g(plan);
   const Tiles<T> s(plan, g);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const WinogradKernels<T>& w = winograd_kernels<T>(plan);
   const auto& size = v.forward ? plan.problem.input : plan.problem.output;
   T* strip = static_cast<T*>(task_scratch(plan.task_bytes));
   for (int64_t y = 0; y < s.height; ++y)
@@ -116,11 +117,12 @@ void transform_tiles(const ConvPlan& plan, const T* source, int64_t channel, int
             count, g.lanes, strip + y * s.width * g.lanes);
   const int64_t pixel = v.dilation[2] * g.lanes;
   WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.m[2] * pixel, count,
-                         nullptr, s.point};
-  for_tiles(g, v, 0, g.tiles(), [&](int64_t tile, int64_t y, int64_t x) {
+                         nullptr, s.point, 1, g.m[2] * pixel, s.chain};
+  for_runs(g, v, 0, g.tiles(), [&](int64_t tile, int64_t run, int64_t y, int64_t x) {
+    t.tiles = run;
     t.strip = strip + (y * s.width + x) * g.lanes;
     t.points = tiles + channel / s.chain * s.block + tile * s.chain + channel % s.chain;
-    winograd_kernels<T>(plan).input(t);
+    w.input(t);
   });
 }
 
@@ -130,7 +132,7 @@ class PanelTask {
  public:
   PanelTask(const ConvPlan& plan, const ConvArgs& args, int64_t task, int64_t image, int64_t images)
       : plan_(plan), args_(args), v_(plan), g_(plan), s_(plan, g_), k_(kernels_of<T>(*plan.isa)),
-        arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, arena_), image_(image),
+        w_(winograd_kernels<T>(plan)), arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, arena_), image_(image),
         images_(images), group_(task / plan.splits / g_.filter_panels),
         panel_(task / plan.splits % g_.filter_panels), part_(plan, g_, task % plan.splits) {
     filters_ = std::min(g_.filters, v_.rows - panel_ * g_.filters);
@@ -169,13 +171,15 @@ class PanelTask {
     t.bias = bias ? bias + group_ * v_.rows + first : nullptr;
     t.relu = args_.relu;
     bool finite = true;
-    for_tiles(g_, v_, part_.from, part_.to, [&](int64_t tile, int64_t y, int64_t x) {
+    t.next = g_.filters;
+    for_runs(g_, v_, part_.from, part_.to, [&](int64_t tile, int64_t n, int64_t y, int64_t x) {
       if (y >= v_.result[1] || x >= v_.result[2]) return;  // of a residue smaller than the largest
       t.points = memory_.products + (i * part_.tiles + tile - part_.from) * g_.filters;
       t.out = memory_.pixels + (y * v_.result[2] + x - part_.pixel) * g_.filters;
       t.rows = ceil_div(v_.result[1] - y, high);
       t.columns = ceil_div(v_.result[2] - x, wide);
-      finite &= winograd_kernels<T>(plan_).pixels(t);
+      t.tiles = std::min(n, ceil_div(t.columns, g_.m[2]));
+      finite &= w_.pixels(t);
     });
     T* out = static_cast<T*>(args_.out) +
              (((image_ + i) * plan_.problem.groups + group_) * v_.rows + first) * all +
@@ -232,6 +236,7 @@ class PanelTask {
   const WinogradGrid<T> g_;
   const Tiles<T> s_;
   const Kernels<T>& k_;
+  const WinogradKernels<T>& w_;
   Arena arena_;
   const TaskMemory<T> memory_;
   const int64_t image_, images_, group_, panel_;

@@ -223,6 +223,8 @@ struct WinogradInputArgs {
   int64_t lanes;
   T* points;
   ptrdiff_t point;
+  int64_t tiles = 1;  // one after the other, so far apart in the strip and in the points:
+  ptrdiff_t next_strip = 0, next_points = 0;
 };
 
 template <class T>
@@ -237,7 +239,7 @@ struct WinogradOutputArgs {
   bool relu;
 };
 
-// One tile, the lanes are filters.
+// Tiles one after the other, the lanes are filters.
 template <class T>
 struct WinogradPixelArgs {
   const T* points;
@@ -246,7 +248,9 @@ struct WinogradPixelArgs {
   int64_t filters;     // have a bias
   T* out;              // lane i of output (r, x) at out[r * out_row + x * out_step + i]
   ptrdiff_t out_row, out_step;
-  int64_t rows, columns;  // of the output
+  int64_t tiles;
+  ptrdiff_t next;         // from one tile to the next in the points
+  int64_t rows, columns;  // of the output, from the first tile on
   const T* bias;          // or null
   bool relu;
 };

@@ -183,9 +183,14 @@ inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
 template <class T, int H, int W>
 void winograd_input(const WinogradInputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
-  int64_t i = 0;
-  for (; i + lanes <= a.lanes; i += lanes) input_vector<T, H, W, true>(a, i);
-  if (i < a.lanes) input_vector<T, H, W, false>(a, i);
+  WinogradInputArgs<T> tile = a;
+  for (int64_t t = 0; t < a.tiles; ++t) {
+    int64_t i = 0;
+    for (; i + lanes <= a.lanes; i += lanes) input_vector<T, H, W, true>(tile, i);
+    if (i < a.lanes) input_vector<T, H, W, false>(tile, i);
+    tile.strip += a.next_strip;
+    tile.points += a.next_points;
+  }
 }
 
 // Outputs 0 .. n - 1 of `vectors` vectors, `step` apart.
@@ -286,6 +291,25 @@ bool winograd_output(const WinogradOutputArgs<T>& a) {
   return sum == sum;
 }
 
+// A vector of filters of tile t.
+template <class T, int H, int W>
+inline Vec<T> pixel_vector(const WinogradPixelArgs<T>& a, int64_t t, int64_t i, Vec<T> bias,
+                           Vec<T> probe) {
+  Vec<T> half[H][Minimal<W>::points];
+  columns_back<T, H, W, true>(a.points + t * a.next + i, a.point, Vec<T>::lanes, half);
+#pragma GCC unroll 8
+  for (int r = 0; r < H; ++r) {
+    Vec<T> y[W];
+    finish_row<T, W>(half[r], bias, a.relu, y, probe);
+    if (r >= a.rows) continue;
+    T* out = a.out + r * a.out_row + t * W * a.out_step + i;
+#pragma GCC unroll 8
+    for (int x = 0; x < W; ++x)
+      if (t * W + x < a.columns) y[x].store(out + x * a.out_step);
+  }
+  return probe;
+}
+
 template <class T, int H, int W>
 bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
@@ -293,18 +317,7 @@ bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   for (int64_t i = 0; i < a.lanes; i += lanes) {
     const int n = a.filters - i < lanes ? static_cast<int>(a.filters - i) : lanes;
     const Vec<T> bias = a.bias ? Vec<T>::load_n(a.bias + i, n) : Vec<T>::zero();
-    Vec<T> half[H][Minimal<W>::points];
-    columns_back<T, H, W, true>(a.points + i, a.point, lanes, half);
-#pragma GCC unroll 8
-    for (int r = 0; r < H; ++r) {
-      Vec<T> y[W];
-      finish_row<T, W>(half[r], bias, a.relu, y, probe);
-      if (r >= a.rows) continue;
-      T* out = a.out + r * a.out_row + i;
-#pragma GCC unroll 8
-      for (int x = 0; x < W; ++x)
-        if (x < a.columns) y[x].store(out + x * a.out_step);
-    }
+    for (int64_t t = 0; t < a.tiles; ++t) probe = pixel_vector<T, H, W>(a, t, i, bias, probe);
   }
   const T sum = probe.sum();
   return sum == sum;
