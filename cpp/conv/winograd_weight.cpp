@@ -1,5 +1,5 @@
 // Weight gradient of a 3x3 convolution by Winograd's filtering, F(3x3, M x M): a tile of N x N inputs
-// and its M x M gradients of outputs give N^2 products instead of 9 M^2.
+// and its M x M gradients of outputs give N^2 products instead of 9 M^2. Likewise 1x3 and 3x1.
 //
 //   point p:  products[filter, channel] = sum over tiles of grads[p][tile, filter] * tiles[p][tile, channel]
 //
@@ -233,8 +233,20 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(p, p.output, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 196); }
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, 784); }
+// Three taps in a line, measured like the other passes (winograd.cpp): F(3, 2) gains on long signals
+// alone, and 3x1 taps lose on large maps, whose strips have a row for each of them.
+bool enough_channels(const ConvProblem& p) { return std::min(p.k, p.c) / p.groups >= 64; }
+
+bool prefers_2x2(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (!one_line(p)) return prefers(plan, 2, 196);
+  return p.output[1] == 1 && p.output[2] >= 2048 && enough_channels(p);
+}
+bool prefers_4x4(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (!prefers(plan, 4, 784)) return false;
+  return !one_line(p) || (enough_channels(p) && (one_row(p) || pixels(p.output) <= 8192));
+}
 
 }  // namespace
 
