@@ -55,6 +55,7 @@ const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan) {
 // Channels added in one chain: shorter ones round less and cost a store and a load of the products.
 // With these F(2x2) rounds 2.9e-7 to 3.5e-7 of the largest result on 64 to 512 channels, as the direct
 // sums do, and F(4x4) 2.3e-6; with 256 twice as much for 2 to 5 % of the time (Zen 5, November 2026).
+// F(2, 3) of a line adds up fewer points and rounds as the direct sums do with 64 always.
 inline int64_t longest_chain(const ConvPlan& plan, int64_t channels) {
   return !small_tiles(plan) ? 128 : channels < 128 && !one_line(plan.problem) ? 32 : 64;
 }

@@ -233,8 +233,8 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(p, p.output, m);
 }
 
-// Three taps in a line, measured like the other passes (winograd.cpp): F(3, 2) gains on long signals
-// alone, and 3x1 taps lose on large maps, whose strips have a row for each of them.
+// Three taps in a line, measured like the other passes (winograd.cpp): F(3, 2) gains on long
+// signals alone, and 3x1 taps lose on large maps.
 bool enough_channels(const ConvProblem& p) { return std::min(p.k, p.c) / p.groups >= 64; }
 
 bool prefers_2x2(const ConvPlan& plan) {
