@@ -14,22 +14,6 @@ void bring_near(const T* from, int64_t count) {
   if (count) prefetch(from + count - 1);
 }
 
-// A whole block needs no masks, and one pointer where sixteen addresses leave no registers.
-template <class T>
-inline void transpose_block(const T* in, ptrdiff_t in_row, T* out, ptrdiff_t out_row) {
-  constexpr int lanes = Vec<T>::lanes;
-  Vec<T> block[lanes];
-#pragma GCC unroll 16
-  for (int r = 0; r < lanes; ++r, in += in_row) {
-    hold(in);
-    prefetch(in + 512 / sizeof(T));
-    block[r] = Vec<T>::load(in);
-  }
-  transpose(block);
-#pragma GCC unroll 16
-  for (int r = 0; r < lanes; ++r, out += out_row) block[r].store(out);
-}
-
 // Rows of three without a gap: a block of whole vectors would be empty but for three columns.
 template <class T>
 void transpose_threes(const T* in, int64_t rows, T* out, ptrdiff_t out_row, int64_t width) {
@@ -69,10 +53,6 @@ void transpose_matrix(const T* in, ptrdiff_t in_row, int64_t rows, int64_t depth
     const int high = rows - i < lanes ? static_cast<int>(rows - i) : lanes;
     for (int64_t p = 0; p < depth; p += lanes) {
       const int deep = depth - p < lanes ? static_cast<int>(depth - p) : lanes;
-      if (wide == lanes && high == lanes && deep == lanes) {
-        transpose_block(in + i * in_row + p, in_row, out + p * out_row + i, out_row);
-        continue;
-      }
       Vec<T> block[lanes];
       for (int r = 0; r < lanes; ++r) {
         if (r < high) prefetch(in + (i + r) * in_row + p + 512 / sizeof(T));

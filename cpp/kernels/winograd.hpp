@@ -187,10 +187,12 @@ template <class T, int H, int W>
 bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
-  for (int64_t i = 0; i < a.lanes; i += lanes) {
-    const int n = a.filters - i < lanes ? static_cast<int>(a.filters - i) : lanes;
-    const Vec<T> bias = a.bias ? Vec<T>::load_n(a.bias + i, n) : Vec<T>::zero();
-    for (int64_t t = 0; t < a.tiles; ++t) probe = pixel_vector<T, H, W>(a, t, i, bias, probe);
+  for (int64_t t = 0; t < a.tiles; ++t) {  // the outer loop: points are read in order
+    for (int64_t i = 0; i < a.lanes; i += lanes) {
+      const int n = a.filters - i < lanes ? static_cast<int>(a.filters - i) : lanes;
+      const Vec<T> bias = a.bias ? Vec<T>::load_n(a.bias + i, n) : Vec<T>::zero();
+      probe = pixel_vector<T, H, W>(a, t, i, bias, probe);
+    }
   }
   const T sum = probe.sum();
   return sum == sum;
