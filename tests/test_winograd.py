@@ -10,14 +10,23 @@ HUGE = {np.float32: np.float32(3e38), np.float64: np.float64(1.7e308)}
 
 @pytest.mark.parametrize("dtype", HUGE)
 @pytest.mark.parametrize(
-    ("algorithm", "side"), [("winograd_2x2", 3), ("winograd_4x4", 3), ("winograd_parts", 5)]
+    ("algorithm", "high", "wide"),
+    [
+        ("winograd_2x2", 3, 3),
+        ("winograd_2x2", 1, 3),
+        ("winograd_2x2", 3, 1),
+        ("winograd_4x4", 3, 3),
+        ("winograd_4x4", 1, 3),
+        ("winograd_4x4", 3, 1),
+        ("winograd_parts", 5, 5),
+    ],
 )
-def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm, side, isa):
-    how = {"padding": side // 2, "algorithm": algorithm}
+def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm, high, wide, isa):
+    how = {"padding": (high // 2, wide // 2), "algorithm": algorithm}
     x = np.ones((2, 1, 9, 11), dtype)
     x[1] = HUGE[dtype]
-    w = np.zeros((3, 1, side, side), dtype)
-    w[:, :, side // 2, side // 2] = 1
+    w = np.zeros((3, 1, high, wide), dtype)
+    w[:, :, high // 2, wide // 2] = 1
     y = arrays.conv2d(x, w, **how)
     assert (y[1] == HUGE[dtype]).all()
     assert np.allclose(y[0], 1, rtol=0, atol=1e-4)
@@ -25,5 +34,5 @@ def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm
     assert (back[1] == HUGE[dtype]).all()
     g = np.zeros_like(x)
     g[:, :, 4, 5] = 1
-    dw = arrays.conv2d_weight(x[1:], (1, 1, side, side), g[1:], **how)
+    dw = arrays.conv2d_weight(x[1:], (1, 1, high, wide), g[1:], **how)
     assert (dw == HUGE[dtype]).all()

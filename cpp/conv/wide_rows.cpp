@@ -313,6 +313,13 @@ bool pairs_serve(const ConvPlan& plan) {
          (pairs.tiles || plan.precision == Precision::medium);
 }
 
+bool winograd_serves(const ConvPlan& plan) {
+  const bool forward = plan.direction == Direction::forward;
+  return would_run(forward ? winograd_2x2_forward : winograd_2x2_input, plan) ||
+         (plan.precision != Precision::highest &&
+          would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
+}
+
 // Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
 // November 2026: below these widths too many lanes of a line's last vector are idle, and filters
 // that share one channel are worth a tile from 5x5 on. Strides over 2 are split one by one.
@@ -329,6 +336,7 @@ bool prefers(const ConvPlan& plan) {
   if (p.c == p.groups && p.k <= 16 * p.groups) return p.k > p.groups && taps > 9;
   if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
   if (would_run(v.forward ? winograd_parts_forward : winograd_parts_input, plan)) return false;
+  if (taps == 3 && winograd_serves(plan)) return false;
   if (v.step[2] > 2) return false;
   // Signals of 12 to 256 channels and 100 to 3600 samples: 0.97 to 1.2 times the gathered product,
   // up to 2.8 times filters as the vector, which are ahead on shorter ones, but for gradients.

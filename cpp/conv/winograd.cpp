@@ -1,6 +1,7 @@
 // Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient
 // with the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed
-// over channels as N^2 independent matrix products on the usual register tile.
+// over channels as N^2 independent matrix products on the usual register tile. Filters of 1x3 or
+// 3x1 taps, signals among them, have tiles of 1 x M or M x 1 outputs and N points.
 //
 //   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
 //
@@ -97,7 +98,7 @@ class WinogradTask {
   // Where a row of tiles begins in a strip that begins with row `top`. Neighbours share two rows of
   // the image, but not with the next residue.
   int64_t strip_line(int64_t row, int64_t top) const {
-    return (row - top) * g_.m + (row / g_.down - top / g_.down) * 2;
+    return (row - top) * g_.m[1] + (row / g_.down - top / g_.down) * (g_.side[1] - g_.m[1]);
   }
 
   // The source of rows top .. bottom of tiles with its border; every residue by itself.
@@ -105,8 +106,8 @@ class WinogradTask {
                   int64_t bottom) const {
     for (int64_t row = top; row <= bottom;) {
       const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
-      a.first_row = residue + row % g_.down * g_.m * v_.dilation[1] - v_.pad[1];
-      a.rows = (end - row) * g_.m + 2;
+      a.first_row = residue + row % g_.down * g_.m[1] * v_.dilation[1] - v_.pad[1];
+      a.rows = (end - row - 1) * g_.m[1] + g_.side[1];
       a.out = memory.strip + strip_line(row, top) * a.step * memory.strip_row;
       k_.pad(a);
       row = end;
@@ -123,7 +124,7 @@ class WinogradTask {
               (at_.image * plan_.problem.groups + at_.group) * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.step = g_.m * wide;
+    a.step = g_.m[2] * wide;
     a.skip = v_.dilation[1] - 1;
     a.first_column = column_ * a.step - v_.pad[2];
     a.columns = (across_ + 1) * a.step;
@@ -192,16 +193,16 @@ class WinogradTask {
     bool finite = true;
     for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
       const int64_t high = v_.dilation[1], wide = v_.dilation[2], row = line / wide;
-      const int64_t y = row / g_.down + row % g_.down * g_.m * high;
-      const int64_t x = line % wide + (column_ + column) * g_.m * wide;
+      const int64_t y = row / g_.down + row % g_.down * g_.m[1] * high;
+      const int64_t x = line % wide + (column_ + column) * g_.m[2] * wide;
       if (y >= v_.result[1] || x >= v_.result[2]) return;  // of a residue smaller than the largest
       WinogradOutputArgs<T> t{};
       t.point = memory.products_point;
       t.tiles = n;
       t.out_row = high * v_.result[2];
       t.out_step = wide;
-      t.rows = std::min(g_.m, ceil_div(v_.result[1] - y, high));
-      t.columns = std::min(n * g_.m, ceil_div(v_.result[2] - x, wide));
+      t.rows = std::min(g_.m[1], ceil_div(v_.result[1] - y, high));
+      t.columns = std::min(n * g_.m[2], ceil_div(v_.result[2] - x, wide));
       t.relu = args_.relu;
       for (int64_t r = 0; r < rows; ++r) {
         t.points = memory.products + place(p, r, plan_.row_block) + i;
@@ -277,17 +278,35 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
 }
 
+// Three taps in a line: F(2, 3) has 2/3 of the products, F(4, 3) half. Measured on lines of 24 to
+// 16000 samples and maps of 8x8 to 128x256 pixels, 32 to 384 channels, 1 and 8 images (the same
+// machine): F(2, 3) gains nothing where its transforms leave the caches, the sooner the fewer
+// channels they are shared by.
+bool prefers_line(const ConvPlan& plan, int64_t m) {
+  const WinogradView v(plan);
+  const int64_t area = v.result_plane(), least = std::min(v.rows, v.channels);
+  const ConvProblem& p = plan.problem;
+  if (area < 49 || !tiles_fit(p, v.forward ? p.output : p.input, m)) return false;
+  if (m == 2) return least >= 64 && area <= 64 * v.channels;
+  return least >= (area < 2048 ? 48 : 32);
+}
+
 // Raw filters of few panels are transformed for few tiles, and in few tasks.
 bool prefers_2x2(const ConvPlan& plan) {
+  if (one_line(plan.problem)) return prefers_line(plan, 2);
   const bool few_filters = !plan.packed && WinogradView(plan).rows < 64;
   return prefers(plan, 2, few_filters ? 100 : 36);
 }
 
 bool has_few_tiles(const ConvPlan& plan, int64_t m) {
-  return with_type(plan.type, [&](auto tag) { return WinogradGrid<decltype(tag)>(plan, m).few; });
+  return with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    return WinogradGrid<T>(plan, winograd_kernels<T>(plan, m)).few;
+  });
 }
 // Interleaved images that do not fit the caches fill few tiles of 4x4.
 bool prefers_4x4(const ConvPlan& plan) {
+  if (one_line(plan.problem)) return prefers_line(plan, 4);
   const auto& dilation = plan.problem.dilation;
   const bool dense = dilation[1] == 1 && dilation[2] == 1;
   return prefers(plan, 4, 121) && (dense || has_few_tiles(plan, 4));

@@ -8,6 +8,11 @@
 
 namespace pyconv {
 
+// A single tap is not apart from itself.
+inline int64_t winograd_dilation(const ConvProblem& p, int i) {
+  return p.kernel[i] == 1 ? 1 : p.dilation[i];
+}
+
 struct WinogradView {
   bool forward;
   int64_t rows, channels;  // per group: of the result, of the source
@@ -21,7 +26,7 @@ struct WinogradView {
     source = forward ? p.input : p.output;
     result = forward ? p.output : p.input;
     for (int i = 0; i < 3; ++i) {
-      dilation[i] = p.dilation[i];
+      dilation[i] = winograd_dilation(p, i);
       pad[i] = forward ? p.pad_lo[i] : extent(p, i) - 1 - p.pad_lo[i];
     }
   }
@@ -31,16 +36,28 @@ struct WinogradView {
 
 inline bool small_tiles(const ConvPlan& plan) { return plan.algorithm->precision == Precision::highest; }
 
+// Filters of one row of taps have tiles of one row, likewise columns; `m`: outputs in the other.
+inline bool one_row(const ConvProblem& p) { return p.kernel[1] == 1; }
+inline bool one_column(const ConvProblem& p) { return p.kernel[2] == 1; }
+inline bool one_line(const ConvProblem& p) { return one_row(p) || one_column(p); }
+
+template <class T>
+const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan, int64_t m) {
+  const int shape = one_row(plan.problem) ? 1 : one_column(plan.problem) ? 2 : 0;
+  return kernels_of<T>(*plan.isa).winograd[m == 2 ? 0 : 1][shape];
+}
+
 template <class T>
 const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan) {
-  return kernels_of<T>(*plan.isa).winograd[small_tiles(plan) ? 0 : 1];
+  return winograd_kernels<T>(plan, small_tiles(plan) ? 2 : 4);
 }
 
 // Channels added in one chain: shorter ones round less and cost a store and a load of the products.
 // With these F(2x2) rounds 2.9e-7 to 3.5e-7 of the largest result on 64 to 512 channels, as the direct
 // sums do, and F(4x4) 2.3e-6; with 256 twice as much for 2 to 5 % of the time (Zen 5, November 2026).
+// F(2, 3) of a line adds up fewer points and rounds as the direct sums do with 64 always.
 inline int64_t longest_chain(const ConvPlan& plan, int64_t channels) {
-  return !small_tiles(plan) ? 128 : channels < 128 ? 32 : 64;
+  return !small_tiles(plan) ? 128 : channels < 128 && !one_line(plan.problem) ? 32 : 64;
 }
 
 inline int64_t common_multiple(int64_t a, int64_t b) {
@@ -78,23 +95,29 @@ inline int64_t panel_vectors(int64_t vectors, bool split, int64_t most) {
 // of columns; then the residues of columns; then the rows of tiles; then the residues of rows.
 template <class T>
 struct WinogradGrid {
-  int64_t m, points, across, down;  // outputs a side, N^2, tiles a row, rows of tiles: of a residue
+  int64_t m[3], side[3], points;    // of a tile: outputs and points in each dimension, all points
+  int64_t across, down;             // tiles a row, rows of tiles: of a residue
   int64_t rows, lines;              // of tiles: of all residues of rows; and of columns
+  int64_t unit;                     // tiles that are not parted where few are: one of a line alone
   int64_t bands, band, narrowest;   // the most and the fewest tiles in a row of one
   bool few;                         // tiles: see winograd_few_tiles.cpp
   int64_t lanes, width, filters, filter_panels;  // filters: of a panel
   int64_t filter_point;  // from one point to the next in a panel of filters: see WinogradMemory
   explicit WinogradGrid(const ConvPlan& plan)
-      : WinogradGrid(plan, winograd_kernels<T>(plan).tile) {}
-  WinogradGrid(const ConvPlan& plan, int64_t tile) : m(tile) {
+      : WinogradGrid(plan, winograd_kernels<T>(plan)) {}
+  WinogradGrid(const ConvPlan& plan, const WinogradKernels<T>& w) {
     const WinogradView v(plan);
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
-    points = (m + 2) * (m + 2);
-    across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m);
-    down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m);
+    std::copy(w.tile, w.tile + 3, m);
+    std::copy(w.side, w.side + 3, side);
+    points = side[1] * side[2];
+    across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m[2]);
+    down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m[1]);
     rows = down * v.dilation[1];
     lines = rows * v.dilation[2];
+    unit = v.result[1] == 1 ? 1 : across;
     lanes = k.lanes;
+    width = lanes * k.tile_vectors;
     bands = ceil_div(across, 64);
     band = 0;
     narrowest = across;
@@ -102,7 +125,6 @@ struct WinogradGrid {
       band = std::max(band, edge(i + 1) - edge(i));
       narrowest = std::min(narrowest, edge(i + 1) - edge(i));
     }
-    width = lanes * k.tile_vectors;
     const int64_t vectors = ceil_div(v.rows, lanes);
     few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
     const bool split = v.dilation[1] * v.dilation[2] == 1 && tiles() >= 2 * least_tiles;
@@ -139,7 +161,8 @@ struct WinogradMemory {
     const int64_t row = g.narrowest * v.dilation[2];  // tiles
     const int64_t rows = std::min(g.rows, (plan.column_block - 1) / row + 2);
     const int64_t residues = ceil_div(rows - 1, g.down) + 1;
-    strip = arena.take<T>((rows * g.m + residues * 2) * g.m * v.dilation[2] * strip_row);
+    const int64_t shared = g.side[1] - g.m[1];
+    strip = arena.take<T>((rows * g.m[1] + residues * shared) * g.m[2] * v.dilation[2] * strip_row);
     tiles_point = v.channels * plan.column_block + g.lanes;
     products_point = plan.row_block * plan.column_block + g.lanes;
     tiles = arena.take<T>(g.points * tiles_point);
@@ -150,8 +173,10 @@ struct WinogradMemory {
 // Whether tiles lie over the result well enough to gain: not over half as many pixels as it has.
 inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t m) {
   int64_t covered = 1;
-  for (int i = 1; i < 3; ++i)
-    covered *= ceil_div(ceil_div(result[i], p.dilation[i]), m) * m * p.dilation[i];
+  for (int i = 1; i < 3; ++i) {
+    const int64_t step = winograd_dilation(p, i), side = p.kernel[i] == 1 ? 1 : m;
+    covered *= ceil_div(ceil_div(result[i], step), side) * side * step;
+  }
   return 2 * covered <= 3 * pixels(result);
 }
 

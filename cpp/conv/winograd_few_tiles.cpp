@@ -37,10 +37,15 @@ struct Tiles {
     block = count * chain;
     point = chains * block + g.lanes;  // see WinogradMemory
     plane = g.points * point;
-    height = (g.down * g.m + 2) * v.dilation[1];
-    width = (g.across * g.m + 2) * v.dilation[2];
+    height = ((g.down - 1) * g.m[1] + g.side[1]) * v.dilation[1];
+    width = ((g.across - 1) * g.m[2] + g.side[2]) * v.dilation[2];
   }
 };
+
+template <class T>
+int64_t largest_part(const ConvPlan& plan, const WinogradGrid<T>& g) {
+  return ceil_div(g.tiles() / g.unit, plan.splits) * g.unit;
+}
 
 template <class T>
 struct TaskMemory {
@@ -53,35 +58,46 @@ struct TaskMemory {
     products_point = plan.column_block * g.filters + g.lanes;
     products = arena.take<T>(g.points * products_point);
     const WinogradView v(plan);
-    const int64_t lines = plan.splits > 1 ? ceil_div(g.lines, plan.splits) * g.m : v.result[1];
-    pixels = arena.take<T>(lines * v.result[2] * g.filters);
+    const int64_t most = largest_part(plan, g) * g.m[1] * g.m[2];
+    pixels = arena.take<T>((plan.splits > 1 ? most : v.result_plane()) * g.filters);
   }
 };
 
-// Some lines of tiles of an image: part i of plan.splits. Residues of a dilated image lie between
-// each other in the result, so that one task has them all.
+// Tiles of an image: part i of plan.splits, and what it makes of a plane of the result. Residues of
+// a dilated image lie between each other, so that one task has them all.
 template <class T>
 struct Part {
   int64_t from, to, tiles;
-  Part(const ConvPlan& plan, const WinogradGrid<T>& g, int64_t i)
-      : from(g.lines * i / plan.splits), to(g.lines * (i + 1) / plan.splits),
-        tiles((to - from) * g.across) {}
+  int64_t pixel, pixels;  // the first, how many
+  Part(const ConvPlan& plan, const WinogradGrid<T>& g, int64_t i) {
+    const Range units = part_of(g.tiles() / g.unit, i, plan.splits);
+    from = units.from * g.unit;
+    to = units.to * g.unit;
+    tiles = to - from;
+    const WinogradView v(plan);
+    pixel = i ? first_pixel(g, v, from) : 0;
+    pixels = (i + 1 < plan.splits ? first_pixel(g, v, to) : v.result_plane()) - pixel;
+  }
+  static int64_t first_pixel(const WinogradGrid<T>& g, const WinogradView& v, int64_t tile) {
+    return tile / g.across * g.m[1] * v.result[2] + tile % g.across * g.m[2];
+  }
 };
 
 template <class T>
 int64_t images_at_once(const ConvPlan& plan, const WinogradGrid<T>& g) {
-  return plan.column_block / (ceil_div(g.lines, plan.splits) * g.across);
+  return plan.column_block / largest_part(plan, g);
 }
 
-// Calls body(tile, y, x) with the first output of every tile of some lines.
+// Calls body(tile, count, y, x) with the first output of every run of tiles from .. to - 1 in a line.
 template <class T, class Body>
-void for_tiles(const WinogradGrid<T>& g, const WinogradView& v, int64_t from, int64_t to,
+void for_runs(const WinogradGrid<T>& g, const WinogradView& v, int64_t from, int64_t to,
                const Body& body) {
   const int64_t high = v.dilation[1], wide = v.dilation[2];
-  for (int64_t line = from; line < to; ++line) {
-    const int64_t row = line / wide, y = row / g.down + row % g.down * g.m * high;
-    for (int64_t i = 0; i < g.across; ++i)
-      body(line * g.across + i, y, line % wide + i * g.m * wide);
+  for (int64_t tile = from; tile < to;) {
+    const int64_t line = tile / g.across, end = std::min(to, (line + 1) * g.across);
+    const int64_t row = line / wide, y = row / g.down + row % g.down * g.m[1] * high;
+    body(tile, end - tile, y, line % wide + tile % g.across * g.m[2] * wide);
+    tile = end;
   }
 }
 
@@ -93,18 +109,20 @@ void transform_tiles(const ConvPlan& plan, const T* source, int64_t channel, int
   const WinogradGrid<T> g(plan);
   const Tiles<T> s(plan, g);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
+  const WinogradKernels<T>& w = winograd_kernels<T>(plan);
   const auto& size = v.forward ? plan.problem.input : plan.problem.output;
   T* strip = static_cast<T*>(task_scratch(plan.task_bytes));
   for (int64_t y = 0; y < s.height; ++y)
     lay_row(k, source + channel * v.source_plane(), size, size[2], y - v.pad[1], -v.pad[2], s.width,
             count, g.lanes, strip + y * s.width * g.lanes);
   const int64_t pixel = v.dilation[2] * g.lanes;
-  WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.m * pixel, count,
-                         nullptr, s.point};
-  for_tiles(g, v, 0, g.lines, [&](int64_t tile, int64_t y, int64_t x) {
+  WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.m[2] * pixel, count,
+                         nullptr, s.point, 1, g.m[2] * pixel, s.chain};
+  for_runs(g, v, 0, g.tiles(), [&](int64_t tile, int64_t run, int64_t y, int64_t x) {
+    t.tiles = run;
     t.strip = strip + (y * s.width + x) * g.lanes;
     t.points = tiles + channel / s.chain * s.block + tile * s.chain + channel % s.chain;
-    winograd_kernels<T>(plan).input(t);
+    w.input(t);
   });
 }
 
@@ -114,7 +132,7 @@ class PanelTask {
  public:
   PanelTask(const ConvPlan& plan, const ConvArgs& args, int64_t task, int64_t image, int64_t images)
       : plan_(plan), args_(args), v_(plan), g_(plan), s_(plan, g_), k_(kernels_of<T>(*plan.isa)),
-        arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, arena_), image_(image),
+        w_(winograd_kernels<T>(plan)), arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, arena_), image_(image),
         images_(images), group_(task / plan.splits / g_.filter_panels),
         panel_(task / plan.splits % g_.filter_panels), part_(plan, g_, task % plan.splits) {
     filters_ = std::min(g_.filters, v_.rows - panel_ * g_.filters);
@@ -142,9 +160,6 @@ class PanelTask {
   // Image i of these images; false if a result is not finite.
   bool finish(int64_t i) const {
     const int64_t first = panel_ * g_.filters, all = v_.result_plane();
-    const bool whole = plan_.splits == 1;  // else not dilated
-    const int64_t top = whole ? 0 : part_.from * g_.m;
-    const int64_t bottom = whole ? v_.result[1] : std::min(part_.to * g_.m, v_.result[1]);
     const int64_t high = v_.dilation[1], wide = v_.dilation[2], row = v_.result[2] * g_.filters;
     const T* bias = static_cast<const T*>(args_.bias);
     WinogradPixelArgs<T> t{};
@@ -156,20 +171,20 @@ class PanelTask {
     t.bias = bias ? bias + group_ * v_.rows + first : nullptr;
     t.relu = args_.relu;
     bool finite = true;
-    for_tiles(g_, v_, part_.from, part_.to, [&](int64_t tile, int64_t y, int64_t x) {
+    t.next = g_.filters;
+    for_runs(g_, v_, part_.from, part_.to, [&](int64_t tile, int64_t n, int64_t y, int64_t x) {
       if (y >= v_.result[1] || x >= v_.result[2]) return;  // of a residue smaller than the largest
-      const int64_t in_part = tile - part_.from * g_.across;
-      t.points = memory_.products + (i * part_.tiles + in_part) * g_.filters;
-      t.out = memory_.pixels + (y - top) * row + x * g_.filters;
+      t.points = memory_.products + (i * part_.tiles + tile - part_.from) * g_.filters;
+      t.out = memory_.pixels + (y * v_.result[2] + x - part_.pixel) * g_.filters;
       t.rows = ceil_div(v_.result[1] - y, high);
       t.columns = ceil_div(v_.result[2] - x, wide);
-      finite &= winograd_kernels<T>(plan_).pixels(t);
+      t.tiles = std::min(n, ceil_div(t.columns, g_.m[2]));
+      finite &= w_.pixels(t);
     });
     T* out = static_cast<T*>(args_.out) +
              (((image_ + i) * plan_.problem.groups + group_) * v_.rows + first) * all +
-             top * v_.result[2];
-    const int64_t area = (bottom - top) * v_.result[2];
-    k_.transpose(memory_.pixels, g_.filters, area, filters_, out, all, area);
+             part_.pixel;
+    k_.transpose(memory_.pixels, g_.filters, part_.pixels, filters_, out, all, part_.pixels);
     return finite;
   }
 
@@ -196,7 +211,7 @@ class PanelTask {
                              : t.b + t.depth * g_.filters;
         for (int64_t i = 0; i < images_; ++i) {
           const T* a = tiles + i * plan_.problem.groups * s_.plane + point * s_.point +
-                       at / s_.chain * s_.block + part_.from * g_.across * s_.chain;
+                       at / s_.chain * s_.block + part_.from * s_.chain;
           for (int64_t j = 0; j < count; j += rows) {
             // The next filters come near with the last tiles, a vector of each row with each tile;
             // before that, the next tiles.
@@ -221,6 +236,7 @@ class PanelTask {
   const WinogradGrid<T> g_;
   const Tiles<T> s_;
   const Kernels<T>& k_;
+  const WinogradKernels<T>& w_;
   Arena arena_;
   const TaskMemory<T> memory_;
   const int64_t image_, images_, group_, panel_;
@@ -240,9 +256,10 @@ void plan_few_tiles(ConvPlan& plan) {
   if (v.dilation[1] == 1 && v.dilation[2] == 1) {
     const int64_t wanted = ceil_div(tasks_wanted(plan.packed ? 8 : 4), groups * g.filter_panels);
     const int64_t parts = std::clamp<int64_t>(s.count / least_tiles, 1, wanted);
-    plan.splits = std::min(g.lines, std::max(parts, ceil_div(s.count * tile, product_bytes)));
+    const int64_t most = g.tiles() / g.unit;
+    plan.splits = std::min(most, std::max(parts, ceil_div(s.count * tile, product_bytes)));
   }
-  const int64_t tiles = ceil_div(g.lines, plan.splits) * g.across;
+  const int64_t tiles = largest_part(plan, g);
   const int64_t fit = std::min(images_bytes / (groups * s.plane * size),
                                product_bytes / (tiles * tile));
   const int64_t images = std::max<int64_t>(1, std::min(plan.problem.n, fit));

@@ -31,7 +31,9 @@ void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64
   const WinogradGrid<T> g(plan);
   const bool forward = plan.direction == Direction::forward;
   FilterPart part;
-  for (int64_t i = 0; i < 9; ++i) part.taps[i] = (forward ? i : 8 - i) * g.filters;
+  const int64_t taps_of_filter = taps_of(plan.problem);
+  for (int64_t i = 0; i < taps_of_filter; ++i)
+    part.taps[i] = (forward ? i : taps_of_filter - 1 - i) * g.filters;
   for (int64_t i = 0; i < g.points; ++i) part.points[i] = i * point;
   transform_parts(plan, weight, g.filters, group, panel, from, to, points, &part, 1, taps);
 }

@@ -62,10 +62,12 @@ void plan_blocks(ConvPlan& plan) {
 const char* winograd_refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  if (p.kernel[1] != 3 || p.kernel[2] != 3) return "the kernel is not 3x3";
+  const auto fits = [](int64_t taps) { return taps == 1 || taps == 3; };
+  if (!fits(p.kernel[1]) || !fits(p.kernel[2]) || p.kernel[1] * p.kernel[2] == 1)
+    return "the kernel is not 3x3, 1x3 or 3x1";
   for (int i = 1; i < 3; ++i) {
     if (p.stride[i] != 1) return "the stride is larger than 1";
-    if (p.dilation[i] > std::max<int64_t>(1, std::min(p.input[i], p.output[i])))
+    if (winograd_dilation(p, i) > std::max<int64_t>(1, std::min(p.input[i], p.output[i])))
       return "the dilation is larger than the image";
   }
   return nullptr;

@@ -1,5 +1,5 @@
 // Weight gradient of a 3x3 convolution by Winograd's filtering, F(3x3, M x M): a tile of N x N inputs
-// and its M x M gradients of outputs give N^2 products instead of 9 M^2.
+// and its M x M gradients of outputs give N^2 products instead of 9 M^2. Likewise 1x3 and 3x1.
 //
 //   point p:  products[filter, channel] = sum over tiles of grads[p][tile, filter] * tiles[p][tile, channel]
 //
@@ -19,11 +19,11 @@ struct Geometry {
   int64_t high, wide;              // dilation
   int64_t down;                    // rows of tiles of a residue
   int64_t row, image, tiles;       // tiles in a row, in an image, in all images
-  Geometry(const ConvProblem& p, int64_t m) {
-    high = p.dilation[1];
-    wide = p.dilation[2];
-    down = ceil_div(ceil_div(p.output[1], high), m);
-    row = ceil_div(ceil_div(p.output[2], wide), m) * wide;
+  Geometry(const ConvProblem& p, const int (&m)[3]) {
+    high = winograd_dilation(p, 1);
+    wide = winograd_dilation(p, 2);
+    down = ceil_div(ceil_div(p.output[1], high), m[1]);
+    row = ceil_div(ceil_div(p.output[2], wide), m[2]) * wide;
     image = high * down * row;
     tiles = p.n * image;
   }
@@ -31,8 +31,8 @@ struct Geometry {
 
 template <class T>
 int64_t points_of(const ConvPlan& plan) {
-  const int64_t side = winograd_kernels<T>(plan).tile + 2;
-  return side * side;
+  const WinogradKernels<T>& w = winograd_kernels<T>(plan);
+  return int64_t{w.side[1]} * w.side[2];
 }
 
 // Columns of tiles that are transposed at a time: a strip of 32 pixels stays in the first cache.
@@ -45,18 +45,19 @@ struct TaskMemory {
   T *strip, *tiles, *grads, *products, *taps;
   int64_t tiles_point, grads_point;  // see WinogradMemory
   TaskMemory(const ConvPlan& plan, Arena& arena) {
-    const int64_t m = winograd_kernels<T>(plan).tile, points = points_of<T>(plan);
+    const WinogradKernels<T>& w = winograd_kernels<T>(plan);
+    const int64_t m = w.tile[2], points = points_of<T>(plan);
     const int64_t wide = std::max(plan.column_block, plan.row_block);
-    const int64_t dilation = plan.problem.dilation[2];
-    const int64_t pixels = (strip_columns(m, dilation) * m + 2) * dilation;
-    strip = arena.take<T>((m + 2) * pixels * wide);
+    const int64_t dilation = winograd_dilation(plan.problem, 2);
+    const int64_t pixels = ((strip_columns(m, dilation) - 1) * m + w.side[2]) * dilation;
+    strip = arena.take<T>(w.side[1] * pixels * wide);
     const int64_t lanes = kernels_of<T>(*plan.isa).lanes;
     tiles_point = plan.depth_block * plan.column_block + lanes;
     grads_point = plan.depth_block * plan.row_block + lanes;
     tiles = arena.take<T>(points * tiles_point);
     grads = arena.take<T>(points * grads_point);
     products = arena.take<T>(plan.splits > 1 ? 0 : points * plan.row_block * plan.column_block);
-    taps = arena.take<T>((9 + points) * plan.column_block);
+    taps = arena.take<T>((taps_of(plan.problem) + points) * plan.column_block);
   }
 };
 
@@ -84,7 +85,7 @@ class WeightTask {
   WeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t output, int64_t share)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)),
         w_(winograd_kernels<T>(plan)), args_(args), g_(plan.problem, w_.tile),
-        block_(plan, k_.lanes, output), m_(w_.tile), points_(points_of<T>(plan)),
+        block_(plan, k_.lanes, output), points_(points_of<T>(plan)),
         arena_(task_scratch(plan.task_bytes)), memory_(plan, arena_) {
     const int64_t chunks = ceil_div(g_.tiles, plan.depth_block);
     const Range own = part_of(chunks, share, plan.splits);
@@ -118,8 +119,8 @@ class WeightTask {
   }
 
   bool finish(const T* products, int64_t apart) const {
-    const int64_t wide = plan_.column_block;
-    T* sums = memory_.taps + 9 * wide;
+    const int64_t wide = plan_.column_block, taps = taps_of(p_);
+    T* sums = memory_.taps + taps * wide;
     bool finite = true;
     for (int64_t f = 0; f < block_.filters; ++f) {
       for (int64_t point = 0; point < points_; ++point) {
@@ -127,8 +128,8 @@ class WeightTask {
         add_shares(in, block_.channels, plan_.splits, apart, sums + point * wide);
       }
       finite &= w_.weight(sums, wide, block_.channels, memory_.taps, wide);
-      T* out = static_cast<T*>(args_.out) + (block_.result + f * (p_.c / p_.groups)) * 9;
-      k_.transpose(memory_.taps, wide, 9, block_.channels, out, 9, 9);
+      T* out = static_cast<T*>(args_.out) + (block_.result + f * (p_.c / p_.groups)) * taps;
+      k_.transpose(memory_.taps, wide, taps, block_.channels, out, taps, taps);
     }
     return finite;
   }
@@ -148,10 +149,10 @@ class WeightTask {
   void transform(int64_t first, int64_t count) const {
     for (int64_t i = 0; i < count;) {
       const int64_t tile = (first + i) % g_.image, row = tile / g_.row, in_row = tile % g_.row;
-      const int64_t column = in_row / g_.wide, end = column + strip_columns(m_, g_.wide);
+      const int64_t column = in_row / g_.wide, end = column + strip_columns(w_.tile[2], g_.wide);
       const int64_t n = std::min({count - i, g_.row - in_row, end * g_.wide - in_row});
-      const Run run{(first + i) / g_.image, row / g_.down + row % g_.down * m_ * g_.high,
-                    column * m_ * g_.wide, (in_row + n - 1) / g_.wide - column + 1,
+      const Run run{(first + i) / g_.image, row / g_.down + row % g_.down * w_.tile[1] * g_.high,
+                    column * w_.tile[2] * g_.wide, (in_row + n - 1) / g_.wide - column + 1,
                     in_row % g_.wide, n, i};
       transform_inputs(run);
       transform_grads(run);
@@ -164,21 +165,22 @@ class WeightTask {
   void for_tiles(const Run& run, int64_t planes, const Body& body) const {
     for (int64_t i = 0; i < run.count; ++i) {
       const int64_t residue = run.residue + i;
-      const int64_t pixel = residue / g_.wide * m_ * g_.wide + residue % g_.wide;
+      const int64_t pixel = residue / g_.wide * w_.tile[2] * g_.wide + residue % g_.wide;
       body(memory_.strip + pixel * planes, run.at + i);
     }
   }
 
   void transform_inputs(const Run& run) const {
-    const int64_t planes = plan_.column_block, pixels = (run.columns * m_ + 2) * g_.wide;
+    const int64_t planes = plan_.column_block;
+    const int64_t pixels = ((run.columns - 1) * w_.tile[2] + w_.side[2]) * g_.wide;
     const T* image = static_cast<const T*>(args_.source) +
         (run.image * p_.c + block_.channel) * p_.input[1] * p_.input[2];
-    for (int64_t r = 0; r < m_ + 2; ++r)
+    for (int64_t r = 0; r < w_.side[1]; ++r)
       lay_row(k_, image, p_.input, p_.input[2], run.y + r * g_.high - p_.pad_lo[1],
               run.x - p_.pad_lo[2], pixels, block_.channels, planes,
               memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, block_.channels, nullptr,
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.channels, nullptr,
                            memory_.tiles_point};
     for_tiles(run, planes, [&](const T* strip, int64_t tile) {
       t.strip = strip;
@@ -188,14 +190,14 @@ class WeightTask {
   }
 
   void transform_grads(const Run& run) const {
-    const int64_t planes = plan_.row_block, pixels = run.columns * m_ * g_.wide;
+    const int64_t planes = plan_.row_block, pixels = run.columns * w_.tile[2] * g_.wide;
     const T* image = static_cast<const T*>(args_.other) +
         (run.image * p_.k + block_.filter) * p_.output[1] * p_.output[2];
-    for (int64_t r = 0; r < m_; ++r)
+    for (int64_t r = 0; r < w_.tile[1]; ++r)
       lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels,
               block_.filters, planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, m_ * step, block_.filters, nullptr,
+    WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.filters, nullptr,
                            memory_.grads_point};
     for_tiles(run, planes, [&](const T* strip, int64_t tile) {
       t.strip = strip;
@@ -211,7 +213,7 @@ class WeightTask {
   const ConvArgs& args_;
   const Geometry g_;
   const WeightBlock block_;
-  const int64_t m_, points_;
+  const int64_t points_;
   Arena arena_;
   const TaskMemory<T> memory_;
   int64_t from_ = 0, to_ = 0;  // tiles
@@ -231,8 +233,20 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(p, p.output, m);
 }
 
-bool prefers_2x2(const ConvPlan& plan) { return prefers(plan, 2, 196); }
-bool prefers_4x4(const ConvPlan& plan) { return prefers(plan, 4, 784); }
+// Three taps in a line, measured like the other passes (winograd.cpp): F(3, 2) gains on long
+// signals alone, and 3x1 taps lose on large maps.
+bool enough_channels(const ConvProblem& p) { return std::min(p.k, p.c) / p.groups >= 64; }
+
+bool prefers_2x2(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (!one_line(p)) return prefers(plan, 2, 196);
+  return p.output[1] == 1 && p.output[2] >= 2048 && enough_channels(p);
+}
+bool prefers_4x4(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (!prefers(plan, 4, 784)) return false;
+  return !one_line(p) || (enough_channels(p) && (one_row(p) || pixels(p.output) <= 8192));
+}
 
 }  // namespace
 

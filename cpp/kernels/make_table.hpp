@@ -46,10 +46,18 @@ constexpr void fill_tall(Kernels<T>& k) {
   }
 }
 
-template <class T, int M>
+template <class T, int H, int W>
 constexpr WinogradKernels<T> make_winograd() {
-  return {M, &winograd_input<T, M>, &winograd_output<T, M>, &winograd_pixels<T, M>,
-          &winograd_gradient<T, M>, &winograd_weight<T, M>, &winograd_filter<T, M>};
+  return {{1, H, W}, {1, Minimal<H>::points, Minimal<W>::points}, &winograd_input<T, H, W>,
+          &winograd_output<T, H, W>, &winograd_pixels<T, H, W>, &winograd_gradient<T, H, W>,
+          &winograd_weight<T, H, W>, &winograd_filter<T, H, W>};
+}
+
+template <class T, int M>
+constexpr void fill_winograd(WinogradKernels<T> (&k)[3]) {
+  k[0] = make_winograd<T, M, M>();
+  k[1] = make_winograd<T, 1, M>();
+  k[2] = make_winograd<T, M, 1>();
 }
 
 template <class T, int Form, int K, int Step>
@@ -97,8 +105,8 @@ constexpr Kernels<T> make_kernels() {
   k.strip_weight = &strip_weight<T>;
   k.sum = &sum_values<T>;
   k.fma_chains = &fma_chains<T>;
-  k.winograd[0] = make_winograd<T, 2>();
-  k.winograd[1] = make_winograd<T, 4>();
+  fill_winograd<T, 2>(k.winograd[0]);
+  fill_winograd<T, 4>(k.winograd[1]);
   k.pool = pool_kernels<T>();
   k.elementwise = {&relu<T>, &relu_backward<T>, &relu_bits<T>, &relu_bits_backward<T>};
   return k;

@@ -213,15 +213,18 @@ struct PoolKernels {
   void (*plane_fill)(const T* in, int64_t planes, int64_t count, T divisor, T* out);
 };
 
-// M x M outputs of a 3x3 filter come from N x N inputs, N = M + 2. The lanes are tiles side by side
-// or channels. Point p of lane i is at points[p * point + i].
+// H x W outputs of a tile come from as many inputs as it has points: with 3 taps in a dimension M
+// outputs take M + 2, with one tap 1 takes 1. The lanes are tiles side by side or channels. Point p
+// of lane i is at points[p * point + i].
 template <class T>
 struct WinogradInputArgs {
-  const T* strip;  // element (r, x) of lane i at strip[r * row + x % M * residue + x / M * next + i]
+  const T* strip;  // element (r, x) of lane i at strip[r * row + x % W * residue + x / W * next + i]
   ptrdiff_t row, residue, next;  // whole vectors are read
   int64_t lanes;
   T* points;
   ptrdiff_t point;
+  int64_t tiles = 1;  // one after the other, so far apart in the strip and in the points:
+  ptrdiff_t next_strip = 0, next_points = 0;
 };
 
 template <class T>
@@ -231,12 +234,12 @@ struct WinogradOutputArgs {
   int64_t tiles;
   T* out;
   ptrdiff_t out_row, out_step;  // from one output to the next
-  int64_t rows, columns;  // of the output, from the first tile on: rows <= M, columns <= M * tiles
+  int64_t rows, columns;  // of the output, from the first tile on: rows <= H, columns <= W * tiles
   T bias;
   bool relu;
 };
 
-// One tile, the lanes are filters.
+// Tiles one after the other, the lanes are filters.
 template <class T>
 struct WinogradPixelArgs {
   const T* points;
@@ -245,12 +248,14 @@ struct WinogradPixelArgs {
   int64_t filters;     // have a bias
   T* out;              // lane i of output (r, x) at out[r * out_row + x * out_step + i]
   ptrdiff_t out_row, out_step;
-  int64_t rows, columns;  // of the output: at most M each
+  int64_t tiles;
+  ptrdiff_t next;         // from one tile to the next in the points
+  int64_t rows, columns;  // of the output, from the first tile on
   const T* bias;          // or null
   bool relu;
 };
 
-// 3 x 3 taps of whole vectors of filters to N x N points: tap t of filter i is taps[tap[t] + i], or
+// The taps of whole vectors of filters to points: tap t of filter i is taps[tap[t] + i], or
 // zero where tap[t] is negative; point p goes to points[point[p] + i], or nowhere where that is
 // negative. Of F(4 x 4, 3 x 3) none is.
 template <class T>
@@ -262,15 +267,14 @@ struct WinogradFilterArgs {
   const ptrdiff_t* point;
 };
 
-// F(M x M, 3 x 3).
 template <class T>
 struct WinogradKernels {
-  int tile;
+  int tile[3], side[3];  // outputs and points of a tile in each dimension
   void (*input)(const WinogradInputArgs<T>&);
   bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
   bool (*pixels)(const WinogradPixelArgs<T>&);   // likewise
-  void (*gradient)(const WinogradInputArgs<T>&);  // M x M gradients of outputs to N x N points
-  // N x N points to the 3 x 3 taps of a weight gradient; false: one was not finite.
+  void (*gradient)(const WinogradInputArgs<T>&);  // gradients of a tile's outputs to its points
+  // Points to the taps of a weight gradient; false: one was not finite.
   bool (*weight)(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap);
   void (*filter)(const WinogradFilterArgs<T>&);
 };
@@ -304,7 +308,8 @@ struct Kernels {
   void (*strip_weight)(const StripWeightArgs<T>&);
   T (*sum)(const T* in, int64_t count);
   T (*fma_chains)(int64_t steps);  // 12 independent chains, to measure the peak of this core
-  WinogradKernels<T> winograd[2];  // F(2x2, 3x3), F(4x4, 3x3)
+  // F(2, 3) and F(4, 3), of filters of 3x3, 1x3 and 3x1 taps.
+  WinogradKernels<T> winograd[2][3];
   PoolKernels<T> pool;
   ElementwiseKernels<T> elementwise;
 };

@@ -220,6 +220,28 @@ _PARTS = (
     _edge("parts.batch0", (0, 3, 6, 7), (4, 3, 5, 5)),
 )
 
+#: Three taps in one line: Winograd's filtering in one dimension.
+_LINES = (
+    *(_edge(f"line.{n}", (1, 3, n), (18, 3, 3), padding=1) for n in (1, 2, 3, 5, 32, 33, 63, 65)),
+    *(_edge(f"line.few.{n}", (2, 5, n), (4, 5, 3), padding=1) for n in (1, 4, 97, 257)),
+    _edge("line.parts", (2, 19, 311), (37, 19, 3), padding=1),
+    _edge("line.chains", (1, 141, 50), (49, 141, 3), padding=1),
+    _edge("line.asymmetric", (1, 7, 61), (33, 7, 3), padding=((0, 2),)),
+    _edge("line.pad_over_kernel", (1, 2, 7), (17, 2, 3), padding=6),
+    _edge("line.groups", (2, 51, 70), (54, 17, 3), padding=1, groups=3),
+    _edge("line.dilation", (1, 6, 143), (20, 6, 3), padding=5, dilation=5),
+    _edge("line.dilation.wide", (1, 6, 21), (20, 6, 3), padding=12, dilation=12),
+    _edge("line.channels0", (1, 0, 40), (20, 0, 3)),
+    _edge("line.batch0", (0, 3, 40), (20, 3, 3)),
+    _edge("line.1x3", (2, 5, 7, 23), (34, 5, 1, 3), padding=(0, 1)),
+    _edge("line.1x3.few", (1, 5, 9, 70), (7, 5, 1, 3), padding=(2, 1)),
+    _edge("line.1x3.dilation", (1, 3, 6, 18), (20, 3, 1, 3), padding=(1, 2), dilation=(3, 2)),
+    _edge("line.3x1", (2, 5, 23, 7), (34, 5, 3, 1), padding=(1, 0)),
+    _edge("line.3x1.few", (1, 5, 13, 66), (7, 5, 3, 1), padding=(1, 2)),
+    _edge("line.3x1.dilation", (1, 3, 18, 6), (20, 3, 3, 1), padding=(2, 1), dilation=(2, 9)),
+    _edge("line.3x1.one_row", (1, 4, 1, 37), (18, 4, 3, 1), padding=(1, 0)),
+)
+
 _RANKS = (
     _edge("conv1d.one", (1, 1, 1), (1, 1, 1)),
     _edge("conv1d.dilation", (2, 3, 40), (4, 3, 5), dilation=3, padding=6),
@@ -299,4 +321,4 @@ _BLOCKS = (
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 
-EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_PARTS, *_RANKS, *_EMPTY, *_BLOCKS)
+EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_PARTS, *_LINES, *_RANKS, *_EMPTY, *_BLOCKS)
