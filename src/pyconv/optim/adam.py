@@ -10,7 +10,7 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.inplace import writable
-from pyconv.optim.optimizer import Optimizer, check_number, in_blocks
+from pyconv.optim.optimizer import Optimizer, check_number, in_blocks, uphill
 from pyconv.shapes import type_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
@@ -105,10 +105,7 @@ def _update(
     step: int,
 ) -> None:
     first, second = options["betas"]
-    if options["maximize"]:
-        gradient = np.negative(gradient)
-    if options["weight_decay"]:
-        gradient = gradient + options["weight_decay"] * data
+    gradient = uphill(data, gradient, options)
     mean += (1.0 - first) * (gradient - mean)
     square *= second
     square += (1.0 - second) * (gradient * gradient)

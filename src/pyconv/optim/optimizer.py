@@ -15,7 +15,7 @@ from pyconv.shapes import type_error, value_error
 from pyconv.shapes.checks import described
 from pyconv.tensor import Tensor
 
-__all__ = ["Optimizer", "check_number", "in_blocks"]
+__all__ = ["Optimizer", "check_number", "in_blocks", "uphill"]
 
 _BLOCK = 1 << 16
 
@@ -45,6 +45,15 @@ def in_blocks(*arrays: Array) -> Iterator[Sequence[Array]]:
     flat = [array.reshape(-1) for array in arrays]
     for start in range(0, size, _BLOCK):
         yield [array[start : start + _BLOCK] for array in flat]
+
+
+def uphill(data: Array, gradient: Array, options: Mapping[str, Any]) -> Array:
+    """Where a step leads away from: the gradient with "maximize" and "weight_decay" applied."""
+    if options["maximize"]:
+        gradient = np.negative(gradient)
+    if options["weight_decay"]:
+        gradient = gradient + options["weight_decay"] * data
+    return gradient
 
 
 class Optimizer:

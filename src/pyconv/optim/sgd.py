@@ -9,7 +9,7 @@ import numpy as np
 
 from pyconv.autograd import Array
 from pyconv.inplace import writable
-from pyconv.optim.optimizer import Optimizer, check_number, in_blocks
+from pyconv.optim.optimizer import Optimizer, check_number, in_blocks, uphill
 from pyconv.shapes import value_error
 from pyconv.tensor import Tensor
 
@@ -92,10 +92,7 @@ def _update(
     options: Mapping[str, Any],
     first: bool,
 ) -> None:
-    if options["maximize"]:
-        gradient = np.negative(gradient)
-    if options["weight_decay"]:
-        gradient = gradient + options["weight_decay"] * data
+    gradient = uphill(data, gradient, options)
     if buffer is not None:
         momentum = options["momentum"]
         if first:
