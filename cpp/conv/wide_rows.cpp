@@ -99,15 +99,18 @@ struct TaskMemory {
   }
 };
 
+// Of a result, by one band. A little more than a chain: 3 channels of a 7x7 filter, 6 of 5x5. A
+// second band of them would bring the result from a farther cache and back once more (r50.conv1: 5
+// to 9 %).
+constexpr int64_t band_products = 150;
+
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const DenseView v(p, plan.direction);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t taps = taps_of(p), channels = std::max<int64_t>(1, v.channels);
-  // A little more than a chain: 3 channels of a 7x7 filter, 6 of 5x5. A second band of them would
-  // bring the result from a farther cache and back once more (r50.conv1: 5 to 9 %).
-  const int64_t blocks = ceil_div(channels, std::max<int64_t>(1, 150 / taps));
+  const int64_t blocks = ceil_div(channels, std::max<int64_t>(1, band_products / taps));
   const bool flat = is_flat(p, v, k.lanes);
   const int64_t of_block = ceil_div(channels, blocks);
   const int64_t column_bytes = static_cast<int64_t>(sizeof(T)) * of_block;
@@ -297,7 +300,7 @@ const char* refuses(const ConvPlan& plan) {
   const DenseView v(p, plan.direction);
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
-  const double channels = std::max(1.0, 128.0 / static_cast<double>(taps_of(p)));
+  const auto channels = static_cast<double>(std::max<int64_t>(1, band_products / taps_of(p)));
   const double rows = static_cast<double>(extent(p, 1)) + static_cast<double>(v.step[1]);
   const int64_t pitch = pitch_of(p, v, choose_columns(p, v, 512, 48));
   const int64_t residue = residue_size(pitch, v.step[2], 16);
