@@ -269,9 +269,6 @@ bool prefers(const ConvPlan& plan) {
   const int64_t rows = (forward ? p.k : p.c) / p.groups;
   const int64_t channels = (forward ? p.c : p.k) / p.groups;
   const int64_t area = pixels(forward ? p.output : p.input), taps = taps_of(p);
-  // F(4, 3) of 1x3 and 3x1 filters is ahead of pairs on signals: 1.2 times on 900 samples, 0.86 on
-  // 64x56x56 (Zen 5, November 2026).
-  const bool line_on_map = taps == 3 && p.output[1] > 1;
   if (plan.isa->pairs.tiles) {
     const int64_t least = taps == 1 ? 64 : 16;
     const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
@@ -282,7 +279,7 @@ bool prefers(const ConvPlan& plan) {
     return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
   return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
          (!forward || p.stride[2] <= 2) &&
-         (line_on_map || !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
+         (line_on_map(p) || !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
 }
 
 }  // namespace

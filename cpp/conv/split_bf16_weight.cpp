@@ -343,9 +343,8 @@ bool prefers(const ConvPlan& plan) {
   }
   if (plan.stored == ElementType::bf16)
     return Products == 1 && prefers_bfloat16(plan, filters, channels, area);
-  const bool line_on_map = taps == 3 && p.output[1] > 1;  // see split_bf16.cpp
   return Products == 1 && taps > 1 && p.stride[1] == 1 && p.stride[2] == 1 && area >= 100 &&
-         channels >= 8 && filters >= 4 && (line_on_map || !would_run(winograd_4x4_weight, plan));
+         channels >= 8 && filters >= 4 && (line_on_map(p) || !would_run(winograd_4x4_weight, plan));
 }
 
 }  // namespace

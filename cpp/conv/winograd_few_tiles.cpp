@@ -132,7 +132,8 @@ class PanelTask {
  public:
   PanelTask(const ConvPlan& plan, const ConvArgs& args, int64_t task, int64_t image, int64_t images)
       : plan_(plan), args_(args), v_(plan), g_(plan), s_(plan, g_), k_(kernels_of<T>(*plan.isa)),
-        w_(winograd_kernels<T>(plan)), arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, arena_), image_(image),
+        w_(winograd_kernels<T>(plan)), arena_(task_scratch(plan.task_bytes)),
+        memory_(plan, g_, arena_), image_(image),
         images_(images), group_(task / plan.splits / g_.filter_panels),
         panel_(task / plan.splits % g_.filter_panels), part_(plan, g_, task % plan.splits) {
     filters_ = std::min(g_.filters, v_.rows - panel_ * g_.filters);
