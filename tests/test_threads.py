@@ -26,10 +26,11 @@ Array = npt.NDArray[Any]
 # More than one task each, and more work than one core does in 30 microseconds.
 CONVS = (
     Case("threads-dense", "conv2d", (3, 24, 21, 23), (40, 24, 3, 3), {"padding": 1}),
-    Case("threads-stride", "conv2d", (2, 17, 30, 31), (33, 17, 3, 3), {"padding": 1, "stride": 2}),
+    Case("threads-stride", "conv2d", (3, 17, 40, 41), (33, 17, 3, 3), {"padding": 1, "stride": 2}),
     Case("threads-few", "conv2d", (2, 48, 28, 28), (6, 48, 3, 3), {"padding": 1}),
     Case("threads-pointwise", "conv2d", (2, 160, 28, 30), (130, 160, 1, 1)),
     Case("threads-one", "conv2d", (1, 64, 28, 28), (72, 64, 3, 3), {"padding": 1}),
+    Case("threads-phases", "conv2d", (1, 3, 96, 90), (64, 3, 7, 7), {"stride": 2, "padding": 3}),
     Case("threads-parts", "conv2d", (1, 48, 27, 27), (70, 48, 5, 5), {"padding": 2}),
     Case("threads-groups", "conv2d", (2, 32, 20, 20), (32, 8, 3, 3), {"padding": 1, "groups": 4}),
     Case("threads-depthwise", "conv2d", (3, 48, 33, 35), (48, 1, 3, 3), {"groups": 48}),

@@ -204,12 +204,13 @@ class WinogradTask {
       t.rows = std::min(g_.m[1], ceil_div(v_.result[1] - y, high));
       t.columns = std::min(n * g_.m[2], ceil_div(v_.result[2] - x, wide));
       t.relu = args_.relu;
-      for (int64_t r = 0; r < rows; ++r) {
-        t.points = memory.products + place(p, r, plan_.row_block) + i;
-        t.out = result + r * v_.result_plane() + y * v_.result[2] + x;
-        t.bias = bias ? bias[r] : T(0);
-        finite &= w_.output(t);
-      }
+      t.filters = rows;
+      t.points = memory.products + place(p, 0, plan_.row_block) + i;
+      t.next_points = place(p, 1, plan_.row_block) - place(p, 0, plan_.row_block);
+      t.out = result + y * v_.result[2] + x;
+      t.next_out = v_.result_plane();
+      t.bias = bias;
+      finite &= w_.output(t);
     });
     return finite;
   }

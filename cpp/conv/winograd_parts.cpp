@@ -1,5 +1,5 @@
-// Convolution at stride 1 of filters that are no 3x3, forward and the data gradient with the filter
-// turned by 180 degrees, as sums of 3x3 parts by F(2x2, 3x3): see winograd_parts.hpp.
+// Convolution with filters that are no 3x3 or with a stride as sums of 3x3 parts by F(2x2, 3x3): see
+// filter_parts.hpp. At stride 1 also the data gradient, with the filter turned by 180 degrees.
 //
 //   point p:  products[row, tile] = sum over parts and channels of
 //             filters[p][part][row, channel] * tiles[p][channel, tile + part]
@@ -24,15 +24,18 @@ class PartsTask {
         w_(winograd_kernels<T>(plan)), args_(args), arena_(task_scratch(plan.task_bytes)),
         memory_(plan, grid, arena_) {
     const ConvPhase& phase = plan.phases[0];
-    const int64_t block = task % phase.column_blocks;
-    task /= phase.column_blocks;
-    const int64_t band = task % g_.bands;
-    task /= g_.bands;
     row_ = task % plan.row_blocks * phase.grid[0];
     rows_ = std::min(phase.grid[0], v_.rows - row_);
-    plane_ = task / plan.row_blocks;
-    top_ = g_.down * block / phase.column_blocks;
-    lines_ = g_.down * (block + 1) / phase.column_blocks - top_;
+    task /= plan.row_blocks;
+    const int64_t band = task % g_.bands, groups = plan.problem.groups;
+    task /= g_.bands;
+    const int64_t image = task / groups / phase.column_blocks;
+    plane_ = image * groups + task % groups;
+    // Blocks of more lines first, those of all groups: threads that take what is next end together.
+    const int64_t block = task / groups % phase.column_blocks;
+    const int64_t lines = g_.down / phase.column_blocks, more = g_.down % phase.column_blocks;
+    top_ = lines * block + std::min(block, more);
+    lines_ = lines + (block < more);
     column_ = g_.across * band / g_.bands;
     across_ = g_.across * (band + 1) / g_.bands - column_;
     filters_ = filters + plane_ % plan.problem.groups * g_.filter_panels * g_.filter_panel;
@@ -53,33 +56,47 @@ class PartsTask {
 
  private:
   void transform_tiles() const {
-    const int64_t lines = lines_ + g_.high - 1;
+    const PartLine &down = g_.at.rows, &along = g_.at.columns;
+    const int64_t lines = lines_ + down.tiles - 1;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) + plane_ * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.first_row = top_ * 2 - v_.pad[1];
-    a.first_column = column_ * 2 - v_.pad[2];
-    a.rows = lines * 2 + 2;
-    a.columns = (g_.pitch + 1) * 2;
-    a.step = 2;
+    a.first_row = (top_ * 2 - down.lead) * down.stride - v_.pad[1];
+    a.first_column = (column_ * 2 - along.lead) * along.stride - v_.pad[2];
+    a.rows = (lines * 2 + 2 + down.lead) * down.stride;
+    a.columns = ((g_.pitch + 1) * 2 + along.lead) * along.stride;
+    a.step = 2 * along.stride;
     a.out = memory_.strip;
     a.row_size = memory_.strip_row;
     a.ahead = 4 * v_.source_plane();
+    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
+      k_.pad(a);
+      for (int64_t y = 0; y < down.phases; ++y)
+        for (int64_t x = 0; x < along.phases; ++x)
+          transform_phase(y, x, lines,
+                          memory_.tiles + ((y * along.phases + x) * v_.channels + c) * memory_.tiles_row);
+    }
+  }
+
+  void transform_phase(int64_t y, int64_t x, int64_t lines, T* points) const {
+    const PartLine &down = g_.at.rows, &along = g_.at.columns;
+    const int64_t row = 2 * along.stride * memory_.strip_row;
+    // Pixels of all columns modulo twice the stride follow each other: the odd ones of a phase may
+    // begin a round later than the even ones.
+    const int64_t even = along.begin(x), odd = even + along.stride, round = 2 * along.stride;
     WinogradInputArgs<T> t{};
-    t.row = 2 * memory_.strip_row;
-    t.residue = memory_.strip_row;
+    t.row = down.stride * row;
+    t.residue = (odd % round - even) * memory_.strip_row + odd / round;
     t.next = 1;
     t.lanes = g_.pitch;
     t.point = memory_.tiles_point;
-    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
-      k_.pad(a);
-      for (int64_t line = 0; line < lines; ++line) {
-        t.strip = memory_.strip + line * 2 * t.row;
-        t.points = memory_.tiles + c * memory_.tiles_row + line * g_.pitch;
-        w_.input(t);
-      }
-    }
+    t.strip = memory_.strip + down.begin(y) * row + even * memory_.strip_row;
+    t.points = points;
+    t.tiles = lines;
+    t.next_strip = 2 * t.row;
+    t.next_points = g_.pitch;
+    w_.input(t);
   }
 
   void multiply(int64_t row, int64_t rows) const {
@@ -98,7 +115,6 @@ class PartsTask {
   void multiply_panel(int64_t row, int64_t rows, int64_t point, int64_t from, int64_t tiles) const {
     constexpr std::size_t kind[] = {0, 1, 1, 2};
     const ConvPhase& phase = plan_.phases[3 * kind[point / 4] + kind[point % 4]];
-    const auto vectors = static_cast<std::size_t>(ceil_div(tiles, g_.lanes)) - 1;
     const int64_t limit = chain_length(plan_, phase.depth);
     TileArgs<T> t{};
     t.a_rows = plan_.left.rows.data();
@@ -112,22 +128,31 @@ class PartsTask {
       t.accumulate = at > 0;
       t.a_cols = plan_.left.cols.data() + at;
       t.b_rows = phase.b_rows.data() + at;
-      for (int64_t i = 0; i < rows; i += k_.tile_rows) {
-        t.a = find(row + i, point);
-        t.c = memory_.products + point * memory_.products_point + i * memory_.products_row + from;
-        const bool last = from == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
-        const bool more = i + k_.tile_rows < rows;
-        const T* next = find(more ? row + i + k_.tile_rows : row, more ? point : point + 1);
-        t.ahead = last ? next + at * g_.filters : nullptr;
-        k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
+      const T* panel = find(row, point);
+      t.c = memory_.products + point * memory_.products_point + from;
+      for (int64_t i = 0; i < rows; i += g_.filters) {
+        const bool more = i + g_.filters < rows;
+        const T* next = more ? panel + g_.filter_panel : find(row, point + 1);
+        multiply_filters(t, panel, std::min(g_.filters, rows - i),
+                         from == 0 ? next + at * g_.filters : nullptr);
+        panel += g_.filter_panel;
       }
       at += t.depth;
     } while (at < phase.depth);
   }
 
+  // The filters of a panel; the last ones bring the next panel near.
+  void multiply_filters(TileArgs<T>& t, const T* panel, int64_t filters, const T* next) const {
+    const auto vectors = static_cast<std::size_t>((t.columns - 1) / g_.lanes);
+    for (int64_t i = 0; i < filters; i += k_.tile_rows, t.c += k_.tile_rows * t.c_row) {
+      t.a = panel + i;
+      t.ahead = i + k_.tile_rows >= g_.filters ? next : nullptr;
+      k_.tile[std::min<int64_t>(k_.tile_rows, filters - i) - 1][vectors](t);
+    }
+  }
+
   const T* find(int64_t row, int64_t point) const {
-    return filters_ + row / g_.filters * g_.filter_panel + g_.filter_point(v_, point) +
-           row % g_.filters;
+    return filters_ + row / g_.filters * g_.filter_panel + g_.filter_point(v_, point);
   }
 
   bool transform_back(int64_t first, int64_t rows) const {
@@ -142,16 +167,17 @@ class PartsTask {
     t.out_step = 1;
     t.columns = std::min(across_ * 2, v_.result[2] - column_ * 2);
     t.relu = args_.relu;
+    t.filters = rows;
+    t.next_points = memory_.products_row;
+    t.next_out = v_.result_plane();
+    t.bias = bias;
     bool finite = true;
-    for (int64_t r = 0; r < rows; ++r) {
-      t.bias = bias ? bias[r] : T(0);
-      for (int64_t line = 0; line < lines_; ++line) {
-        const int64_t y = (top_ + line) * 2;
-        t.rows = std::min<int64_t>(2, v_.result[1] - y);
-        t.points = memory_.products + r * memory_.products_row + line * g_.pitch;
-        t.out = result + r * v_.result_plane() + y * v_.result[2];
-        finite &= w_.output(t);
-      }
+    for (int64_t line = 0; line < lines_; ++line) {
+      const int64_t y = (top_ + line) * 2;
+      t.rows = std::min<int64_t>(2, v_.result[1] - y);
+      t.points = memory_.products + line * g_.pitch;
+      t.out = result + y * v_.result[2];
+      finite &= w_.output(t);
     }
     return finite;
   }
@@ -190,12 +216,27 @@ void run_parts(const ConvPlan& plan, const ConvArgs& args) {
 
 // Measured with 5x5 filters on 7x7 to 112x112 maps of 16 to 384 channels, also 4x4 and 7x7, Zen 5,
 // November 2026. Many filters on a small map cost more to transform than they save.
-bool prefers_parts(const ConvPlan& plan) {
+bool prefers_dense(const ConvPlan& plan) {
   const WinogradView v(plan);
   const ConvProblem& p = plan.problem;
   return v.rows >= 16 && v.channels >= 16 && p.kernel[1] >= 3 && p.kernel[2] >= 3 &&
-         v.result_plane() >= 100 && v.rows * v.channels <= 200 * v.result_plane() &&
-         tiles_fit(p, v.forward ? p.output : p.input, 2);
+         v.result_plane() >= 100 && v.rows * v.channels <= 200 * v.result_plane();
+}
+
+// Measured with 3x3 to 11x11 filters at strides 2 to 4 on 1 to 256 channels: little is saved on few
+// channels, or on many where single taps or pairs are left to a phase.
+bool prefers_strided(const ConvPlan& plan) {
+  const WinogradView v(plan);
+  const int64_t saved = v.channels * (taps_of(plan.problem) - PartPoints(plan.problem).first[16] / 4);
+  return halves_products(plan.problem) && saved >= 70 && v.rows >= 32 &&
+         v.result_plane() >= 700 && v.rows * v.channels <= 50 * v.result_plane() &&
+         conv_work(plan.problem) >= 2.5e7 * static_cast<double>(plan.problem.n);
+}
+
+bool prefers_parts(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  return (is_strided(p) ? prefers_strided(plan) : prefers_dense(plan)) &&
+         tiles_fit(p, plan.direction == Direction::forward ? p.output : p.input, 2);
 }
 
 }  // namespace

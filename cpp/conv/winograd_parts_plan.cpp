@@ -10,16 +10,20 @@ namespace {
 // Bytes of a task's transformed tiles and of a block of products: see winograd_plan.cpp.
 constexpr int64_t tile_bytes = 640 << 10, product_bytes = 256 << 10;
 
+// Of a point: all parts have products at points 1 and 2.
+int64_t most_parts(const PartPoints& at) { return at.parts(5); }
+
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const PartsGrid<T> g(plan);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
-  const int64_t channels = std::max<int64_t>(1, v.channels);
+  const int64_t channels = std::max<int64_t>(1, v.channels) * g.at.phases();
   const int64_t line_bytes = 16 * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
   // At least a full panel, though 256 channels of it on 14x14 are 1.2 MB (181 to 199 GFLOP/s).
-  const int64_t fit = std::max(tile_bytes / (line_bytes * channels) - g.high + 1,
-                               ceil_div(g.width + g.wide - 1, g.pitch));
+  const int64_t fit = std::max(std::min(tile_bytes / (line_bytes * channels) - g.at.rows.tiles + 1,
+                                        product_bytes / (line_bytes * g.filters)),
+                               ceil_div(g.width + g.at.columns.tiles - 1, g.pitch));
   const int64_t outputs = g.bands * plan.problem.groups;
   const int64_t tasks = tasks_wanted(4);
   int64_t blocks = std::max(ceil_div(g.down, fit), std::min(ceil_div(tasks, outputs), g.down / 4));
@@ -41,25 +45,28 @@ void plan_blocks(ConvPlan& plan) {
   Arena arena;
   const PartsMemory<T> memory(plan, g, arena);
   plan.task_bytes = arena.used();
-  plan.left = {offsets(k.tile_rows, 1), offsets(g.high * g.wide * v.channels, g.filters)};
+  plan.left = {offsets(k.tile_rows, 1), offsets(most_parts(g.at) * v.channels, g.filters)};
   // A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
   for (int64_t i = 0; i < 9; ++i) {
     constexpr int64_t points[] = {0, 1, 3};
     ConvPhase& phase = plan.phases[static_cast<std::size_t>(i)];
-    for (int64_t y = 0; y < parts_at(plan.problem.kernel[1], points[i / 3]); ++y)
-      for (int64_t x = 0; x < parts_at(plan.problem.kernel[2], points[i % 3]); ++x)
+    for (const LinePart& y : g.at.rows.parts) {
+      for (const LinePart& x : g.at.columns.parts) {
+        if (!y.has(points[i / 3]) || !x.has(points[i % 3])) continue;
+        const int64_t image = (y.phase * g.at.columns.phases + x.phase) * v.channels;
         for (int64_t c = 0; c < v.channels; ++c)
-          phase.b_rows.push_back(c * memory.tiles_row + y * g.pitch + x);
+          phase.b_rows.push_back((image + c) * memory.tiles_row + y.tile * g.pitch + x.tile);
+      }
+    }
     phase.depth = static_cast<int64_t>(phase.b_rows.size());
   }
 }
 
 // Tap 3 y + x of a part, or none.
-int64_t tap_of(const ConvPlan& plan, int64_t part_y, int64_t part_x, int64_t i) {
+int64_t tap_of(const ConvPlan& plan, const LinePart& y, const LinePart& x, int64_t i) {
   const int64_t high = plan.problem.kernel[1], wide = plan.problem.kernel[2];
-  const int64_t y = 2 * part_y + i / 3, x = 2 * part_x + i % 3;
-  if ((part_y && i / 3 == 0) || (part_x && i % 3 == 0) || y >= high || x >= wide) return -1;
-  const int64_t tap = y * wide + x;
+  if (y.tap[i / 3] < 0 || x.tap[i % 3] < 0) return -1;
+  const int64_t tap = y.tap[i / 3] * wide + x.tap[i % 3];
   return plan.direction == Direction::forward ? tap : high * wide - 1 - tap;
 }
 
@@ -67,19 +74,18 @@ template <class T>
 std::vector<FilterPart> filter_parts(const ConvPlan& plan, const PartsGrid<T>& g) {
   const WinogradView v(plan);
   std::vector<FilterPart> parts;
-  for (int64_t y = 0; y < g.high; ++y) {
-    for (int64_t x = 0; x < g.wide; ++x) {
+  int64_t before[16] = {};
+  for (const LinePart& y : g.at.rows.parts) {
+    for (const LinePart& x : g.at.columns.parts) {
       FilterPart part;
       for (int64_t i = 0; i < 9; ++i) {
         const int64_t tap = tap_of(plan, y, x, i);
         part.taps[i] = tap < 0 ? -1 : tap * g.filters;
       }
-      for (int64_t i = 0; i < 16; ++i) {
-        const int64_t before = y * g.at.columns[i] + x;
-        part.points[i] = y < g.at.rows[i] && x < g.at.columns[i]
-                             ? g.filter_point(v, i) + before * v.channels * g.filters
+      for (int64_t i = 0; i < 16; ++i)
+        part.points[i] = y.has(i / 4) && x.has(i % 4)
+                             ? g.filter_point(v, i) + before[i]++ * v.channels * g.filters
                              : -1;
-      }
       parts.push_back(part);
     }
   }
@@ -101,7 +107,7 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
     T* points = out + (group * g.filter_panels + panel) * g.filter_panel;
     transform_parts(plan, weight, g.filters, group, panel, from,
                     std::min(v.channels, from + filter_channels), points + from * g.filters,
-                    parts.data(), g.high * g.wide, taps);
+                    parts.data(), static_cast<int64_t>(parts.size()), taps);
   });
 }
 
@@ -111,9 +117,10 @@ const char* parts_refuse(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
   if (p.kernel[1] < 2 || p.kernel[2] < 2) return "the kernel has one row or one column";
-  if (p.kernel[1] == 3 && p.kernel[2] == 3) return "the kernel is 3x3";
+  if (p.kernel[1] == 3 && p.kernel[2] == 3 && !is_strided(p)) return "the kernel is 3x3";
+  if (is_strided(p) && plan.direction == Direction::input) return "the stride is larger than 1";
   for (int i = 1; i < 3; ++i) {
-    if (p.stride[i] != 1) return "the stride is larger than 1";
+    if (p.stride[i] > most_stride) return "the stride is larger than 8";
     if (p.dilation[i] != 1) return "the kernel is dilated";
   }
   return nullptr;

@@ -1,4 +1,4 @@
-// Weight gradient of filters larger than 3x3, by parts (winograd_parts.hpp) and by F(3x3, 2x2) (see
+// Weight gradient of filters larger than 3x3, by parts (filter_parts.hpp) and by F(3x3, 2x2) (see
 // winograd_weight.cpp: vectors run over channels).
 //
 //   point p, part q:  products[filter, channel] =
@@ -15,19 +15,18 @@ namespace {
 
 // Chunks of an image: bands of columns of tiles, and blocks of lines of them.
 struct Chunks {
-  int64_t high, wide;  // parts
   int64_t across, down, bands, pitch, blocks, lines, image;
-  explicit Chunks(const ConvProblem& p) {
-    high = p.kernel[1] / 2;
-    wide = p.kernel[2] / 2;
+  int64_t read;  // lines of transformed tiles
+  Chunks(const ConvProblem& p, const PartPoints& at) {
     across = ceil_div(p.output[2], 2);
     down = ceil_div(p.output[1], 2);
     bands = std::max<int64_t>(1, ceil_div(across, 32));
-    pitch = ceil_div(across, bands) + wide - 1;
+    pitch = ceil_div(across, bands) + at.columns.tiles - 1;
     // About 64 tiles, one chain: see winograd_weight.cpp.
     const int64_t fit = std::max<int64_t>(1, 64 / std::max<int64_t>(1, pitch));
     blocks = std::max<int64_t>(1, ceil_div(down, fit));
     lines = ceil_div(down, blocks);
+    read = lines + at.rows.tiles - 1;
     image = bands * blocks;
   }
 };
@@ -36,15 +35,17 @@ template <class T>
 struct TaskMemory {
   T *strip, *tiles, *grads, *products, *taps;
   int64_t tiles_point, grads_point;  // see WinogradMemory
-  TaskMemory(const ConvPlan& plan, const Chunks& g, int64_t parts, Arena& arena) {
-    const int64_t lanes = kernels_of<T>(*plan.isa).lanes, lines = g.lines + g.high - 1;
+  TaskMemory(const ConvPlan& plan, const Chunks& g, const PartPoints& at, Arena& arena) {
+    const int64_t lanes = kernels_of<T>(*plan.isa).lanes;
     const int64_t wide = std::max(plan.column_block, plan.row_block);
-    strip = arena.take<T>((lines + 1) * 2 * (g.pitch + 1) * 2 * wide);
-    tiles_point = lines * g.pitch * plan.column_block + lanes;
+    const PartLine &down = at.rows, &along = at.columns;
+    strip = arena.take<T>((g.read * 2 + 2 + down.lead) * down.stride *
+                          ((g.pitch + 1) * 2 + along.lead) * along.stride * wide);
+    tiles_point = at.phases() * g.read * g.pitch * plan.column_block + lanes;
     grads_point = g.lines * g.pitch * plan.row_block + lanes;
     tiles = arena.take<T>(16 * tiles_point);
     grads = arena.take<T>(16 * grads_point);
-    products = arena.take<T>(plan.splits > 1 ? 0 : parts * plan.row_block * plan.column_block);
+    products = arena.take<T>(plan.splits > 1 ? 0 : at.first[16] * plan.row_block * plan.column_block);
     taps = arena.take<T>((9 + 16 + taps_of(plan.problem)) * plan.column_block);
   }
 };
@@ -52,11 +53,11 @@ struct TaskMemory {
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  const Chunks g(p);
-  const int64_t parts = PartPoints(p).first[16];
-  plan_weight_tasks<T>(plan, p.n * g.image, g.lines * g.pitch, parts);
+  const PartPoints at(p);
+  const Chunks g(p, at);
+  plan_weight_tasks<T>(plan, p.n * g.image, g.lines * g.pitch, at.first[16]);
   Arena arena;
-  TaskMemory<T> counted(plan, g, parts, arena);
+  TaskMemory<T> counted(plan, g, at, arena);
   plan.task_bytes = arena.used();
 }
 
@@ -70,9 +71,9 @@ class PartsWeightTask {
  public:
   PartsWeightTask(const ConvPlan& plan, const ConvArgs& args, int64_t output, int64_t share)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)),
-        w_(winograd_kernels<T>(plan)), args_(args), g_(plan.problem), at_(plan.problem),
+        w_(winograd_kernels<T>(plan)), args_(args), at_(plan.problem), g_(plan.problem, at_),
         block_(plan, k_.lanes, output), chunks_(part_of(p_.n * g_.image, share, plan.splits)),
-        arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, at_.first[16], arena_) {}
+        arena_(task_scratch(plan.task_bytes)), memory_(plan, g_, at_, arena_) {}
 
   void multiply(T* products) const {
     TileArgs<T> t{};
@@ -94,9 +95,10 @@ class PartsWeightTask {
     T* taps = memory_.taps + 25 * wide;
     bool finite = true;
     for (int64_t f = 0; f < block_.filters; ++f) {
-      for (int64_t y = 0; y < g_.high; ++y) {
-        for (int64_t x = 0; x < g_.wide; ++x) {
-          add_up(products + f * wide, apart, y, x);
+      int64_t before[16] = {};
+      for (const LinePart& y : at_.rows.parts) {
+        for (const LinePart& x : at_.columns.parts) {
+          add_up(products + f * wide, apart, y, x, before);
           finite &= w_.weight(memory_.taps + 9 * wide, wide, block_.channels, memory_.taps, wide);
           keep_taps(y, x, taps);
         }
@@ -111,42 +113,53 @@ class PartsWeightTask {
 
  private:
   void multiply_point(TileArgs<T>& t, int64_t point, T* products) const {
-    const int64_t rows = plan_.row_block, wide = plan_.column_block;
-    const auto vectors = static_cast<std::size_t>(ceil_div(block_.channels, k_.lanes)) - 1;
-    for (int64_t part = 0; part < at_.parts(point); ++part) {
-      const int64_t shift = part / at_.columns[point] * g_.pitch + part % at_.columns[point];
-      t.b = memory_.tiles + point * memory_.tiles_point + shift * wide;
-      T* c = products + (at_.first[point] + part) * rows * wide;
-      for (int64_t i = 0; i < block_.filters; i += k_.tile_rows) {
-        t.a = memory_.grads + point * memory_.grads_point + i;
-        t.c = c + i * wide;
-        k_.tile[std::min<int64_t>(k_.tile_rows, block_.filters - i) - 1][vectors](t);
+    const int64_t wide = plan_.column_block;
+    T* c = products + at_.first[point] * plan_.row_block * wide;
+    for (const LinePart& y : at_.rows.parts) {
+      for (const LinePart& x : at_.columns.parts) {
+        if (!y.has(point / 4) || !x.has(point % 4)) continue;
+        const int64_t image = y.phase * at_.columns.phases + x.phase;
+        const int64_t tile = (image * g_.read + y.tile) * g_.pitch + x.tile;
+        t.b = memory_.tiles + point * memory_.tiles_point + tile * wide;
+        multiply_part(t, memory_.grads + point * memory_.grads_point, c);
+        c += plan_.row_block * wide;
       }
     }
   }
 
-  // The points of part (y, x) of one filter, zero where it has none: no kept tap reads those.
-  void add_up(const T* products, int64_t apart, int64_t y, int64_t x) const {
+  void multiply_part(TileArgs<T>& t, const T* grads, T* products) const {
+    const auto vectors = static_cast<std::size_t>(ceil_div(block_.channels, k_.lanes)) - 1;
+    for (int64_t i = 0; i < block_.filters; i += k_.tile_rows) {
+      t.a = grads + i;
+      t.c = products + i * plan_.column_block;
+      k_.tile[std::min<int64_t>(k_.tile_rows, block_.filters - i) - 1][vectors](t);
+    }
+  }
+
+  // The points of a part of one filter, zero where it has none: no kept tap reads those. `before`:
+  // parts of each point before this one.
+  void add_up(const T* products, int64_t apart, const LinePart& y, const LinePart& x,
+              int64_t (&before)[16]) const {
     const int64_t wide = plan_.column_block;
     for (int64_t point = 0; point < 16; ++point) {
       T* sums = memory_.taps + (9 + point) * wide;
-      if (y >= at_.rows[point] || x >= at_.columns[point]) {
+      if (!y.has(point / 4) || !x.has(point % 4)) {
         std::fill_n(sums, block_.channels, T(0));
         continue;
       }
-      const T* in = products + (at_.first[point] + y * at_.columns[point] + x) * plan_.row_block *
-                                   wide;
-      add_shares(in, block_.channels, plan_.splits, apart, sums);
+      const int64_t part = at_.first[point] + before[point]++;
+      add_shares(products + part * plan_.row_block * wide, block_.channels, plan_.splits, apart,
+                 sums);
     }
   }
 
-  // The 3x3 taps of part (y, x) that are its own, to their places among all.
-  void keep_taps(int64_t y, int64_t x, T* taps) const {
+  // The taps of a part to their places among all.
+  void keep_taps(const LinePart& y, const LinePart& x, T* taps) const {
     const int64_t wide = plan_.column_block;
-    for (int64_t r = y > 0; r < 3 && 2 * y + r < p_.kernel[1]; ++r) {
-      for (int64_t s = x > 0; s < 3 && 2 * x + s < p_.kernel[2]; ++s)
-        std::copy_n(memory_.taps + (3 * r + s) * wide, block_.channels,
-                    taps + ((2 * y + r) * p_.kernel[2] + 2 * x + s) * wide);
+    for (int64_t i = 0; i < 9; ++i) {
+      const int64_t r = y.tap[i / 3], s = x.tap[i % 3];
+      if (r >= 0 && s >= 0)
+        std::copy_n(memory_.taps + i * wide, block_.channels, taps + (r * p_.kernel[2] + s) * wide);
     }
   }
 
@@ -157,26 +170,35 @@ class PartsWeightTask {
     const Range rows = part_of(g_.down, block, g_.blocks);
     const Range columns = part_of(g_.across, band, g_.bands);
     const int64_t lines = rows.to - rows.from;
-    transform_inputs(image, rows.from * 2 - p_.pad_lo[1], columns.from * 2 - p_.pad_lo[2],
-                     lines + g_.high - 1);
+    transform_inputs(image, rows.from * 2, columns.from * 2, lines + at_.rows.tiles - 1);
     transform_grads(image, rows.from * 2, columns.from * 2, lines, columns.to * 2);
     return (lines - 1) * g_.pitch + columns.to - columns.from;
   }
 
   void transform_inputs(int64_t image, int64_t y, int64_t x, int64_t lines) const {
-    const int64_t planes = plan_.column_block, pixels = (g_.pitch + 1) * 2, row = pixels * planes;
+    const PartLine &down = at_.rows, &along = at_.columns;
+    const int64_t planes = plan_.column_block;
+    const int64_t pixels = ((g_.pitch + 1) * 2 + along.lead) * along.stride, row = pixels * planes;
     const T* plane = static_cast<const T*>(args_.source) +
         (image * p_.c + block_.channel) * p_.input[1] * p_.input[2];
-    for (int64_t r = 0; r < lines * 2 + 2; ++r)
+    y = (y - down.lead) * down.stride - p_.pad_lo[1];
+    x = (x - along.lead) * along.stride - p_.pad_lo[2];
+    for (int64_t r = 0; r < (lines * 2 + 2 + down.lead) * down.stride; ++r)
       lay_row(k_, plane, p_.input, p_.input[2], y + r, x, pixels, block_.channels, planes,
               memory_.strip + r * row);
-    WinogradInputArgs<T> t{nullptr, row, planes, 2 * planes, block_.channels, nullptr,
+    WinogradInputArgs<T> t{nullptr, down.stride * row, along.stride * planes,
+                           2 * along.stride * planes, block_.channels, nullptr,
                            memory_.tiles_point};
-    for_tiles(lines, row, planes, [&](const T* strip, int64_t tile) {
-      t.strip = strip;
-      t.points = memory_.tiles + tile * planes;
-      w_.input(t);
-    });
+    for (int64_t i = 0; i < at_.phases(); ++i) {
+      const T* first = memory_.strip + down.begin(i / along.phases) * row +
+                       along.begin(i % along.phases) * planes;
+      T* points = memory_.tiles + i * g_.read * g_.pitch * planes;
+      for_tiles(first, lines, 2 * t.row, t.next, [&](const T* strip, int64_t tile) {
+        t.strip = strip;
+        t.points = points + tile * planes;
+        w_.input(t);
+      });
+    }
   }
 
   void transform_grads(int64_t image, int64_t y, int64_t x, int64_t lines, int64_t end) const {
@@ -188,7 +210,7 @@ class PartsWeightTask {
               block_.filters, planes, memory_.strip + r * row);
     WinogradInputArgs<T> t{nullptr, row, planes, 2 * planes, block_.filters, nullptr,
                            memory_.grads_point};
-    for_tiles(lines, row, planes, [&](const T* strip, int64_t tile) {
+    for_tiles(memory_.strip, lines, 2 * row, 2 * planes, [&](const T* strip, int64_t tile) {
       t.strip = strip;
       t.points = memory_.grads + tile * planes;
       w_.gradient(t);
@@ -197,9 +219,9 @@ class PartsWeightTask {
 
   // Calls body(first element in the strip, tile) for lines of tiles.
   template <class Body>
-  void for_tiles(int64_t lines, int64_t row, int64_t planes, const Body& body) const {
+  void for_tiles(const T* strip, int64_t lines, int64_t line, int64_t next, const Body& body) const {
     for (int64_t i = 0; i < lines * g_.pitch; ++i)
-      body(memory_.strip + i / g_.pitch * 2 * row + i % g_.pitch * 2 * planes, i);
+      body(strip + i / g_.pitch * line + i % g_.pitch * next, i);
   }
 
   const ConvPlan& plan_;
@@ -207,8 +229,8 @@ class PartsWeightTask {
   const Kernels<T>& k_;
   const WinogradKernels<T>& w_;
   const ConvArgs& args_;
-  const Chunks g_;
   const PartPoints at_;
+  const Chunks g_;
   const WeightBlock block_;
   const Range chunks_;
   Arena arena_;
@@ -222,12 +244,15 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   });
 }
 
-// Measured with 5x5 filters on 7x7 to 112x112 maps of 8 to 384 channels, also 4x4 and 7x7, Zen 5,
-// November 2026: below these limits vectors of channels are not full, or sums are too short.
+// Measured with 5x5 filters on 7x7 to 112x112 maps of 8 to 384 channels, also 4x4 and 7x7 and at
+// stride 2, Zen 5, November 2026: below these limits vectors of channels are not full, or sums are
+// too short.
 bool prefers_weight(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.kernel[1] >= 3 && p.kernel[2] >= 3 &&
-         pixels(p.output) >= 196 && tiles_fit(p, p.output, 2);
+  const int64_t least = is_strided(p) ? 64 : 32;
+  return p.k / p.groups >= least && p.c / p.groups >= least && p.kernel[1] >= 3 &&
+         p.kernel[2] >= 3 && (!is_strided(p) || halves_products(p)) && pixels(p.output) >= 196 &&
+         tiles_fit(p, p.output, 2);
 }
 
 }  // namespace

@@ -1,16 +1,7 @@
 // Rows of an image read as if it had a border of zeros.
 #pragma once
 #include "kernels/table.hpp"
-
-// For recursions that must dissolve in the loop that starts them. Left to choose, GCC merges equal
-// steps of different recursions before it inlines them, and then warns about the wrong array.
-#if defined(__GNUC__)
-#define PYCONV_UNROLLED inline __attribute__((always_inline))
-#define PYCONV_LIKELY(condition) __builtin_expect(condition, 1)
-#else
-#define PYCONV_UNROLLED inline
-#define PYCONV_LIKELY(condition) (condition)
-#endif
+#include "kernels/unrolled.hpp"
 
 namespace {
 

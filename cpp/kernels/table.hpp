@@ -235,8 +235,10 @@ struct WinogradOutputArgs {
   T* out;
   ptrdiff_t out_row, out_step;  // from one output to the next
   int64_t rows, columns;  // of the output, from the first tile on: rows <= H, columns <= W * tiles
-  T bias;
   bool relu;
+  int64_t filters;  // one after the other, so far apart in the points and in the output:
+  ptrdiff_t next_points, next_out;
+  const T* bias;  // of each, or null
 };
 
 // Tiles one after the other, the lanes are filters.

@@ -9,11 +9,12 @@
 #pragma once
 #include "kernels/minimal.hpp"
 #include "kernels/table.hpp"
+#include "kernels/unrolled.hpp"
 
 namespace {
 
 template <class T>
-void store_first(Vec<T> v, T* out, int64_t n) {
+PYCONV_UNROLLED void store_first(Vec<T> v, T* out, int64_t n) {
   constexpr int lanes = Vec<T>::lanes;
   if (n >= lanes) {
     v.store(out);
@@ -66,40 +67,47 @@ void winograd_input(const WinogradInputArgs<T>& a) {
   }
 }
 
-// Outputs 0 .. n - 1 of `vectors` vectors, `step` apart.
-template <class T, int vectors>
-void store_spread(const Vec<T> (&v)[vectors], T* out, ptrdiff_t step, int64_t n) {
-  constexpr int lanes = Vec<T>::lanes;
-  if (step == 1) {
-    for (int i = 0; i < vectors; ++i) store_first(v[i], out + i * lanes, n - i * lanes);
-    return;
-  }
-  T row[vectors * lanes];
-  for (int i = 0; i < vectors; ++i) v[i].store(row + i * lanes);
-  for (int64_t i = 0; i < n && i < vectors * lanes; ++i) out[i * step] = row[i];
+// Elements 0 .. n - 1 of a row to places `step` apart.
+template <class T>
+void scatter(const T* row, T* out, ptrdiff_t step, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i * step] = row[i];
 }
 
-// Column M x + k of the output is lane x of y[k].
+// Column W x + k of a row of outputs is lane x of y[k].
 template <class T>
-void store_columns(const Vec<T> (&y)[1], T* out, ptrdiff_t step, int64_t n) {
-  store_spread(y, out, step, n);
+PYCONV_UNROLLED void join_columns(const Vec<T> (&y)[1], Vec<T> (&row)[1]) {
+  row[0] = y[0];
 }
 
 template <class T>
-void store_columns(const Vec<T> (&y)[2], T* out, ptrdiff_t step, int64_t n) {
-  Vec<T> v[2];
-  interleave(y[0], y[1], v[0], v[1]);
-  store_spread(v, out, step, n);
+PYCONV_UNROLLED void join_columns(const Vec<T> (&y)[2], Vec<T> (&row)[2]) {
+  interleave(y[0], y[1], row[0], row[1]);
 }
 
 template <class T>
-void store_columns(const Vec<T> (&y)[4], T* out, ptrdiff_t step, int64_t n) {
-  Vec<T> a[2], b[2], v[4];
+PYCONV_UNROLLED void join_columns(const Vec<T> (&y)[4], Vec<T> (&row)[4]) {
+  Vec<T> a[2], b[2];
   interleave(y[0], y[2], a[0], a[1]);
   interleave(y[1], y[3], b[0], b[1]);
-  interleave(a[0], b[0], v[0], v[1]);
-  interleave(a[1], b[1], v[2], v[3]);
-  store_spread(v, out, step, n);
+  interleave(a[0], b[0], row[0], row[1]);
+  interleave(a[1], b[1], row[2], row[3]);
+}
+
+// Columns 0 .. n - 1 of a row.
+template <class T, int W>
+PYCONV_UNROLLED void store_columns(const Vec<T> (&y)[W], T* out, ptrdiff_t step, int64_t n) {
+  constexpr int lanes = Vec<T>::lanes;
+  Vec<T> row[W];
+  join_columns(y, row);
+  if (step == 1) {
+#pragma GCC unroll 8
+    for (int i = 0; i < W; ++i) store_first(row[i], out + i * lanes, n - i * lanes);
+  } else {
+    T values[W * lanes];
+#pragma GCC unroll 8
+    for (int i = 0; i < W; ++i) row[i].store(values + i * lanes);
+    scatter(values, out, step, n < W * lanes ? n : W * lanes);
+  }
 }
 
 // The columns of a tile's points at `in` transformed back, of one vector of which `n` lanes count.
@@ -137,16 +145,16 @@ inline void finish_row(const Vec<T> (&half)[Minimal<W>::points], Vec<T> bias, bo
 
 // One vector of tiles, of which `n` count.
 template <class T, int H, int W, bool whole>
-inline Vec<T> output_vector(const WinogradOutputArgs<T>& a, int64_t i, int n, Vec<T> probe) {
-  const Vec<T> bias = Vec<T>::set(a.bias);
+PYCONV_UNROLLED Vec<T> output_vector(const WinogradOutputArgs<T>& a, const T* points, T* out,
+                                     int64_t i, int n, Vec<T> bias, Vec<T> probe) {
   Vec<T> half[H][Minimal<W>::points];
-  columns_back<T, H, W, whole>(a.points + i, a.point, n, half);
+  columns_back<T, H, W, whole>(points + i, a.point, n, half);
 #pragma GCC unroll 8
   for (int r = 0; r < H; ++r) {
     Vec<T> y[W];
     finish_row<T, W>(half[r], bias, a.relu, y, probe);
     if (r < a.rows)
-      store_columns(y, a.out + r * a.out_row + i * W * a.out_step, a.out_step, a.columns - i * W);
+      store_columns(y, out + r * a.out_row + i * W * a.out_step, a.out_step, a.columns - i * W);
   }
   return probe;
 }
@@ -155,11 +163,17 @@ template <class T, int H, int W>
 bool winograd_output(const WinogradOutputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
-  int64_t i = 0;
-  for (; i + lanes <= a.tiles; i += lanes)
-    probe = output_vector<T, H, W, true>(a, i, lanes, probe);
-  if (i < a.tiles)
-    probe = output_vector<T, H, W, false>(a, i, static_cast<int>(a.tiles - i), probe);
+  const T* points = a.points;
+  T* out = a.out;
+  for (int64_t f = 0; f < a.filters; ++f, points += a.next_points, out += a.next_out) {
+    const Vec<T> bias = Vec<T>::set(a.bias ? a.bias[f] : T(0));
+    int64_t i = 0;
+    for (; i + lanes <= a.tiles; i += lanes)
+      probe = output_vector<T, H, W, true>(a, points, out, i, lanes, bias, probe);
+    if (i < a.tiles)
+      probe = output_vector<T, H, W, false>(a, points, out, i, static_cast<int>(a.tiles - i), bias,
+                                            probe);
+  }
   const T sum = probe.sum();
   return sum == sum;
 }
