@@ -68,7 +68,7 @@ struct TaskMemory {
   }
 };
 
-// Blocks of columns read the other image once each, and turn their own: up to four panels. A share
+// Blocks of columns read the other image once each, and turn their own: one or up to four panels. A share
 // of the pixels writes the result again (and it is read twice), which is cheaper where there are more
 // pixels; blocks of rows turn again, little where they are long. A block of the result stays in a
 // second-level cache of 1 MB from one block of pixels to the next.
@@ -82,7 +82,7 @@ void plan_blocks(ConvPlan& plan) {
   constexpr int64_t wanted = 8;
   const int64_t limit = depth_limit<T>(width);
   int64_t chunks = std::max<int64_t>(1, ceil_div(area, limit));  // of an image
-  int64_t column_blocks = ceil_div(panels.count, 4);
+  int64_t column_blocks = panels.count > 2 ? ceil_div(panels.count, 4) : panels.count;
   const int64_t bytes =
       s.rows * ceil_div(panels.count, column_blocks) * width * static_cast<int64_t>(sizeof(T));
   plan.row_blocks = p.n * chunks > 1 ? std::max<int64_t>(1, ceil_div(bytes, 400 << 10)) : 1;
@@ -94,6 +94,7 @@ void plan_blocks(ConvPlan& plan) {
     if (p.n == 1) chunks = ceil_div(chunks, plan.splits) * plan.splits;
   }
   column_blocks = std::min(panels.count, column_blocks * missing());
+  while (panels.count % column_blocks != 0) ++column_blocks;  // tasks as long as each other
   if (plan.splits == 1)
     plan.row_blocks = std::clamp<int64_t>(plan.row_blocks * missing(), 1,
                                           std::max(plan.row_blocks, s.rows / 128));

@@ -62,8 +62,7 @@ class WinogradTask {
   static int64_t share(int64_t count, int64_t i, int64_t parts) { return count * i / parts; }
 
   const T* find(const T* filters, int64_t row, int64_t point) const {
-    const int64_t panel = row / g_.filters * g_.points + point;
-    return filters + panel * g_.filter_point + row % g_.filters;
+    return filters + (row / g_.filters * g_.points + point) * g_.filter_point;
   }
 
   struct Panel {
@@ -161,7 +160,6 @@ class WinogradTask {
       for (int64_t j = 0; j < panels_; ++j) {
         const Panel p = panel(j);
         t.columns = static_cast<int>(p.tiles);
-        const auto vectors = static_cast<std::size_t>(ceil_div(p.tiles, g_.lanes)) - 1;
         t.b = tiles + place(p, 0, v_.channels);
         int64_t at = 0;
         do {  // at least once: without channels the products are zero
@@ -169,14 +167,13 @@ class WinogradTask {
           t.accumulate = at > 0;
           t.a_cols = plan_.left.cols.data() + at;
           t.b_rows = phase_.b_rows.data() + at;
-          for (int64_t i = 0; i < rows; i += k_.tile_rows) {
-            t.a = find(filters, row + i, point);
-            t.c = products + place(p, i, plan_.row_block);
-            const bool bring = j == 0 && i % g_.filters + k_.tile_rows >= g_.filters;
-            const bool more = i + k_.tile_rows < rows;
-            const int64_t next = more ? row + i + k_.tile_rows : row;
-            t.ahead = bring ? find(filters, next, point + !more) + at * g_.filters : nullptr;
-            k_.tile[std::min<int64_t>(k_.tile_rows, rows - i) - 1][vectors](t);
+          const T* panel = find(filters, row, point);
+          t.c = products + place(p, 0, plan_.row_block);
+          for (int64_t i = 0; i < rows; i += g_.filters, panel += g_.points * g_.filter_point) {
+            const bool more = i + g_.filters < rows;
+            const T* next = more ? panel + g_.points * g_.filter_point : find(filters, row, point + 1);
+            multiply_filters(k_, t, panel, g_.filters, std::min(g_.filters, rows - i),
+                             j == 0 ? next + at * g_.filters : nullptr);
           }
           at += t.depth;
         } while (at < v_.channels);

@@ -186,6 +186,19 @@ inline int64_t chain_length(const ConvPlan& plan, int64_t channels) {
   return ceil_div(channels, ceil_div(channels, longest_chain(plan, channels)));
 }
 
+// Tiles times the first `filters` of a panel of `all`: t lacks a, c goes on to the next rows. The last
+// of all bring `next` near, row by row of what comes after.
+template <class T>
+void multiply_filters(const Kernels<T>& k, TileArgs<T>& t, const T* panel, int64_t all,
+                      int64_t filters, const T* next) {
+  const auto vectors = static_cast<std::size_t>((t.columns - 1) / k.lanes);
+  for (int64_t i = 0; i < filters; i += k.tile_rows, t.c += k.tile_rows * t.c_row) {
+    t.a = panel + i;
+    t.ahead = i + k.tile_rows >= all ? next : nullptr;
+    k.tile[std::min<int64_t>(k.tile_rows, filters - i) - 1][vectors](t);
+  }
+}
+
 const char* winograd_refuses(const ConvPlan& plan);
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
 // winograd_few_tiles.cpp

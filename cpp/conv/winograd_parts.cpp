@@ -133,22 +133,12 @@ class PartsTask {
       for (int64_t i = 0; i < rows; i += g_.filters) {
         const bool more = i + g_.filters < rows;
         const T* next = more ? panel + g_.filter_panel : find(row, point + 1);
-        multiply_filters(t, panel, std::min(g_.filters, rows - i),
+        multiply_filters(k_, t, panel, g_.filters, std::min(g_.filters, rows - i),
                          from == 0 ? next + at * g_.filters : nullptr);
         panel += g_.filter_panel;
       }
       at += t.depth;
     } while (at < phase.depth);
-  }
-
-  // The filters of a panel; the last ones bring the next panel near.
-  void multiply_filters(TileArgs<T>& t, const T* panel, int64_t filters, const T* next) const {
-    const auto vectors = static_cast<std::size_t>((t.columns - 1) / g_.lanes);
-    for (int64_t i = 0; i < filters; i += k_.tile_rows, t.c += k_.tile_rows * t.c_row) {
-      t.a = panel + i;
-      t.ahead = i + k_.tile_rows >= g_.filters ? next : nullptr;
-      k_.tile[std::min<int64_t>(k_.tile_rows, filters - i) - 1][vectors](t);
-    }
   }
 
   const T* find(int64_t row, int64_t point) const {
@@ -224,11 +214,13 @@ bool prefers_dense(const ConvPlan& plan) {
 }
 
 // Measured with 3x3 to 11x11 filters at strides 2 to 4 on 1 to 256 channels: little is saved on few
-// channels, or on many where single taps or pairs are left to a phase.
+// channels, or on many where single taps or pairs are left to a phase. In float64 less fits into the
+// caches.
 bool prefers_strided(const ConvPlan& plan) {
   const WinogradView v(plan);
   const int64_t saved = v.channels * (taps_of(plan.problem) - PartPoints(plan.problem).first[16] / 4);
-  return halves_products(plan.problem) && saved >= 70 && v.rows >= 32 &&
+  const int64_t least = plan.type == ElementType::f64 ? 100 : 70;
+  return halves_products(plan.problem) && saved >= least && v.rows >= 32 &&
          v.result_plane() >= 700 && v.rows * v.channels <= 50 * v.result_plane() &&
          conv_work(plan.problem) >= 2.5e7 * static_cast<double>(plan.problem.n);
 }

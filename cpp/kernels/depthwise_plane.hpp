@@ -19,6 +19,24 @@ PYCONV_UNROLLED void set_column(const T* weights, ptrdiff_t step, Vec<T> (&w)[Ta
   if constexpr (I + 1 < Taps) set_column<T, Taps, I + 1>(weights, step, w);
 }
 
+// The weights of a filter of Taps x Taps, read as they are used; nine fit into registers.
+template <int Taps, class T>
+struct TapWeights {
+  const T* w;
+  PYCONV_UNROLLED void set(const T* from) { w = from; }
+  template <int At>
+  PYCONV_UNROLLED Vec<T> at() const { return Vec<T>::set(w[At]); }
+  PYCONV_UNROLLED void forget() { hold(w); }  // else all are kept, in memory, for the next row
+};
+template <class T>
+struct TapWeights<3, T> {
+  Vec<T> w[9];
+  PYCONV_UNROLLED void set(const T* from) { set_column(from, 1, w); }
+  template <int At>
+  PYCONV_UNROLLED Vec<T> at() const { return w[At]; }
+  PYCONV_UNROLLED void forget() {}
+};
+
 template <class T>
 inline void store_result(Vec<T> s, bool relu, T* out, int64_t left) {
   constexpr int lanes = Vec<T>::lanes;

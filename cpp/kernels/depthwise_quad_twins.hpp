@@ -21,7 +21,7 @@ struct QuadPair {
 
 // What a row of gradients adds to them through a row of taps.
 template <bool Odd, int TapRow, class T>
-PYCONV_UNROLLED QuadPair<T> add_taps(const QuadRow<T>& g, const QuadTaps<3, T>& taps,
+PYCONV_UNROLLED QuadPair<T> add_taps(const QuadRow<T>& g, const TapWeights<3, T>& taps,
                                      QuadPair<T> s) {
   constexpr int first = TapRow * 3;
   s.even = fma(g.right, taps.template at<first>(), s.even);
@@ -58,7 +58,7 @@ struct QuadPicks {
 // Row K of the gradients, after the row `above`.
 template <bool Odd, int K, class T>
 PYCONV_UNROLLED void quad_twin_rows(TwinRows<T>& rows, const QuadPicks<T>& picks,
-                                    const QuadTaps<3, T>& taps, QuadRow<T> above,
+                                    const TapWeights<3, T>& taps, QuadRow<T> above,
                                     const QuadTwinOut<T>& out) {
   Vec<T> a, b;
   rows.template next<K>(a, b);
@@ -91,7 +91,7 @@ void quad_twin_block(const DepthwiseArgs<T>& a, int64_t first) {
   const T* weights = a.weights;
   for (int64_t i = 0; i < a.planes; ++i) {
     TwinRows<T> rows = all.from(i * a.source_plane);
-    QuadTaps<3, T> taps;
+    TapWeights<3, T> taps;
     taps.set(weights);
     hold(out.low_rows);
     hold(out.high_rows);

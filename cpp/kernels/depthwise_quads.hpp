@@ -15,24 +15,6 @@ namespace {
 template <int Taps>
 constexpr int near = (Taps + 1) / 2;
 
-// Weights read as they are used.
-template <int Taps, class T>
-struct QuadTaps {
-  const T* w;
-  PYCONV_UNROLLED void set(const T* from) { w = from; }
-  template <int At>
-  PYCONV_UNROLLED Vec<T> at() const { return Vec<T>::set(w[At]); }
-  PYCONV_UNROLLED void forget() { hold(w); }  // else all are kept, in memory, for the next row
-};
-template <class T>
-struct QuadTaps<3, T> {
-  Vec<T> w[9];
-  PYCONV_UNROLLED void set(const T* from) { set_column(from, 1, w); }
-  template <int At>
-  PYCONV_UNROLLED Vec<T> at() const { return w[At]; }
-  PYCONV_UNROLLED void forget() {}
-};
-
 // Sums of the places of `Taps` rows from row 2 i, in two vectors of columns each.
 template <int Taps, class T>
 struct QuadSums {
@@ -42,7 +24,7 @@ struct QuadSums {
 // With an odd padding results begin at an odd place, so pairs of them are an odd place and the even
 // one behind it, whose last gradient is one further on.
 template <bool Odd, int Row = 0, int J = 0, int Taps, class T>
-PYCONV_UNROLLED void add_gradients(const QuadTaps<Taps, T>& w, const Vec<T> (&g)[near<Taps>],
+PYCONV_UNROLLED void add_gradients(const TapWeights<Taps, T>& w, const Vec<T> (&g)[near<Taps>],
                                    QuadSums<Taps, T>& s) {
   constexpr int tap = 2 * J;
   s.even[Row] = fma(w.template at<Row * Taps + tap>(), g[J], s.even[Row]);
@@ -86,7 +68,7 @@ inline int64_t last_column(const DepthwiseArgs<T>& a, int64_t x) {
 // x, an even number. `Inside`: nothing is near the border of the columns.
 template <int Taps, bool Odd, bool Inside, class T>
 inline void walk_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane,
-                      QuadTaps<Taps, T> taps, int64_t first, int64_t end, int64_t x) {
+                      TapWeights<Taps, T> taps, int64_t first, int64_t end, int64_t x) {
   constexpr int count = near<Taps>;
   const int64_t at = last_column<Odd>(a, x), left = Inside ? 2 * Vec<T>::lanes : a.columns - x;
   const int64_t width = a.width, height = a.height, rows = a.rows, out_row = a.out_row;
@@ -120,7 +102,7 @@ inline void walk_rows(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane,
 template <int Taps, bool Odd, class T>
 void depthwise_quads(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane) {
   constexpr int64_t strip = 16, lanes = Vec<T>::lanes;
-  QuadTaps<Taps, T> taps;
+  TapWeights<Taps, T> taps;
   taps.set(plane.weights);
   const int64_t padding = -a.row_taps.first, last = (a.rows - 1 + padding) / 2 + 1;
   for (int64_t i = padding / 2; i < last; i += strip) {

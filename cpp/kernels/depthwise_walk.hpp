@@ -17,7 +17,7 @@ struct WalkSums {
 
 // Adds the source that column J of the taps reads.
 template <int J, int Row = 0, int Taps, int Vectors, class T>
-PYCONV_UNROLLED void add_source(const QuadTaps<Taps, T>& taps, const Vec<T> (&v)[Vectors],
+PYCONV_UNROLLED void add_source(const TapWeights<Taps, T>& taps, const Vec<T> (&v)[Vectors],
                                 WalkSums<Taps, Vectors, T>& sums) {
   Vec<T> w = taps.template at<(Taps - 1 - Row) * Taps + J>();
   if constexpr (Taps > 3 && Vectors > 1) hold(w);
@@ -40,7 +40,7 @@ struct WalkColumns {
 
 template <bool Inside, int J = 0, int Taps, int Vectors, class T>
 PYCONV_UNROLLED void add_source_row(const T* p, const WalkColumns<Taps, Vectors, T>& columns,
-                                    const QuadTaps<Taps, T>& taps,
+                                    const TapWeights<Taps, T>& taps,
                                     WalkSums<Taps, Vectors, T>& sums) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> v[Vectors];
@@ -70,7 +70,7 @@ PYCONV_UNROLLED void next_row(Vec<T> bias, WalkSums<Taps, Vectors, T>& sums) {
 // Rows first, first + row_group, ... of the results, `Vectors` vectors of columns from x.
 template <int Taps, int Vectors, bool Inside, class T>
 inline void walk_plane(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane,
-                       QuadTaps<Taps, T> taps, int64_t first, int64_t x) {
+                       TapWeights<Taps, T> taps, int64_t first, int64_t x) {
   constexpr int lanes = Vec<T>::lanes;
   const int64_t at = x + a.column_taps[0].first, left = Inside ? Vectors * lanes : a.columns - x;
   const WalkColumns<Taps, Vectors, T> columns(at, a.column_taps[0].step, a.width);
@@ -113,7 +113,7 @@ void depthwise_walk(const DepthwiseArgs<T>& a, const DepthwisePlane<T>& plane) {
     for (int j = 0; j < Taps; ++j)
       weights[i * Taps + j] = plane.weights[rows.weight + columns.weight + i * rows.weight_step +
                                             j * columns.weight_step];
-  QuadTaps<Taps, T> taps;
+  TapWeights<Taps, T> taps;
   taps.set(weights);
   // Nine weights stay in registers; more are read for two vectors at a time.
   constexpr int vectors = Taps > 3 ? 2 : 1;
