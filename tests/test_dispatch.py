@@ -299,21 +299,35 @@ def test_a_packed_weight_gives_the_same_bits(case: Case, direction: str, isa: st
                 assert run(arrays, case, direction, packed, algorithm=name).tobytes() == plain
 
 
-def test_one_packed_weight_serves_many_plans() -> None:
-    """One object through all passes, geometries, groups and instruction sets, in any order."""
-    w = make(LAYER, np.float32).w[:, :16]
+GEOMETRIES: tuple[dict[str, Any], ...] = (
+    {},
+    {"groups": 2, "stride": 2, "padding": 1},
+    {"groups": 4, "stride": 3, "padding": (2, 0)},
+    {"stride": 2, "padding": 2},
+    {"stride": (1, 2), "padding": 2},
+    {"stride": (2, 1), "padding": 1},
+    {"dilation": 2, "padding": 1},
+    {"groups": 2},
+)
+
+
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("direction", ["forward", "input"])
+def test_one_packed_weight_serves_many_plans(side: int, direction: str) -> None:
+    """One object through geometries, groups, algorithms and instruction sets, in any order."""
+    w = np.random.default_rng(3).standard_normal((24, 6, side, side)).astype(np.float32)
     packed = pyconv.PackedWeight(w)
-    rng = np.random.default_rng(3)
-    for name in (*config.isas(), *config.isas()):
-        with config.use_isa(name):
-            for groups, stride, padding in ((1, 1, 0), (2, 2, 1), (4, 3, (2, 0)), (1, 2, 2)):
-                x = rng.standard_normal((2, 16 * groups, 13, 12)).astype(np.float32)
-                y = arrays.conv2d(x, w, None, stride, padding, 1, groups)
-                again = arrays.conv2d(x, packed, None, stride, padding, 1, groups)
-                assert y.tobytes() == again.tobytes()
-                plain = arrays.conv2d_input(x.shape, w, y, stride, padding, 1, groups)
-                again = arrays.conv2d_input(x.shape, packed, y, stride, padding, 1, groups)
-                assert plain.tobytes() == again.tobytes()
+    for isa in (*config.isas(), *config.isas()):
+        with config.use_isa(isa):
+            for geometry in (*GEOMETRIES, *reversed(GEOMETRIES)):
+                x = (2, 6 * geometry.get("groups", 1), 13, 12)
+                case = Case("packed-plans", "conv2d", x, w.shape, geometry)
+                data = make(case, np.float32)._replace(w=w)
+                again = data._replace(w=packed)  # type: ignore[arg-type]
+                for name in (None, *willing(case, direction, np.float32)):
+                    plain = run(arrays, case, direction, data, algorithm=name)
+                    same = run(arrays, case, direction, again, algorithm=name)
+                    assert plain.tobytes() == same.tobytes(), (isa, geometry, name)
 
 
 def test_a_packed_weight_serves_linear(isa: str) -> None:

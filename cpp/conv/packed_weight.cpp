@@ -34,10 +34,11 @@ const void* PackedWeight::find(const Pack* head, const Key& key) {
 }
 
 const void* PackedWeight::pack_for(const ConvPlan& plan) const {
-  // An algorithm belongs to one direction.
+  // An algorithm belongs to one direction. The parts of a filter depend on the stride.
+  const ConvProblem& p = plan.problem;
   std::vector<int64_t> key{reinterpret_cast<intptr_t>(plan.algorithm),
-                           reinterpret_cast<intptr_t>(plan.isa), plan.problem.groups,
-                           plan.problem.c, plan.packed_panel};
+                           reinterpret_cast<intptr_t>(plan.isa), p.groups, p.c, p.stride[0],
+                           p.stride[1], p.stride[2], plan.packed_panel};
   const std::size_t bytes =
       static_cast<std::size_t>(plan.packed_elements) * static_cast<std::size_t>(plan.type);
   return pack_for(std::move(key), bytes,
