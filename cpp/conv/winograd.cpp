@@ -100,49 +100,73 @@ class WinogradTask {
     return (row - top) * g_.m[1] + (row / g_.down - top / g_.down) * (g_.side[1] - g_.m[1]);
   }
 
-  // The source of rows top .. bottom of tiles with its border; every residue by itself.
-  void fill_strip(const WinogradMemory<T>& memory, PadArgs<T> a, int64_t top,
-                  int64_t bottom) const {
-    for (int64_t row = top; row <= bottom;) {
-      const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
-      a.first_row = residue + row % g_.down * g_.m[1] * v_.dilation[1] - v_.pad[1];
-      a.rows = (end - row - 1) * g_.m[1] + g_.side[1];
-      a.out = memory.strip + strip_line(row, top) * a.step * memory.strip_row;
-      k_.pad(a);
-      row = end;
-    }
-  }
-
-  void transform_tiles(const WinogradMemory<T>& memory) const {
-    if (!panels_) return;
-    const Panel end = panel(panels_ - 1);
-    const int64_t wide = v_.dilation[2], row_tiles = across_ * wide;
-    const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
+  // Strips of a channel with their border, rows top .. bottom of tiles; every residue by itself.
+  std::vector<PadArgs<T>> strips(const WinogradMemory<T>& memory, int64_t top,
+                                 int64_t bottom) const {
     PadArgs<T> a{};
-    a.plane = static_cast<const T*>(args_.source) +
-              (at_.image * plan_.problem.groups + at_.group) * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.step = g_.m[2] * wide;
+    a.step = g_.m[2] * v_.dilation[2];
     a.skip = v_.dilation[1] - 1;
     a.first_column = column_ * a.step - v_.pad[2];
     a.columns = (across_ + 1) * a.step;
     a.row_size = memory.strip_row;
     a.ahead = 4 * v_.source_plane();
+    std::vector<PadArgs<T>> all;
+    for (int64_t row = top; row <= bottom;) {
+      const int64_t residue = row / g_.down, end = std::min(bottom + 1, (residue + 1) * g_.down);
+      a.first_row = residue + row % g_.down * g_.m[1] * v_.dilation[1] - v_.pad[1];
+      a.rows = (end - row - 1) * g_.m[1] + g_.side[1];
+      a.out = memory.strip + strip_line(row, top) * a.step * memory.strip_row;
+      all.push_back(a);
+      row = end;
+    }
+    return all;
+  }
+
+  // Where a run of tiles begins in the strips and in the points of channel 0.
+  struct Run {
+    const T* strip;
+    T* points;
+    int64_t tiles;
+  };
+  std::vector<Run> runs(const WinogradMemory<T>& memory, int64_t top, ptrdiff_t strip_size) const {
+    const int64_t wide = v_.dilation[2];
+    std::vector<Run> all;
+    for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
+      all.push_back({memory.strip + strip_line(line / wide, top) * strip_size +
+                         line % wide * memory.strip_row + column,
+                     memory.tiles + place(p, 0, v_.channels) + i, n});
+    });
+    return all;
+  }
+
+  // All divisions before the loop: there they took as long as the transforms.
+  void transform_tiles(const WinogradMemory<T>& memory) const {
+    if (!panels_) return;
+    const Panel end = panel(panels_ - 1);
+    const int64_t wide = v_.dilation[2], row_tiles = across_ * wide;
+    const int64_t top = first_ / row_tiles, bottom = (end.first + end.tiles - 1) / row_tiles;
     WinogradInputArgs<T> t{};
-    t.row = a.step * memory.strip_row;
+    t.row = g_.m[2] * wide * memory.strip_row;
     t.residue = wide * memory.strip_row;
     t.next = 1;
     t.point = memory.tiles_point;
-    for (int64_t c = 0; c < v_.channels; ++c, a.plane += v_.source_plane()) {
-      fill_strip(memory, a, top, bottom);
-      for_runs([&](const Panel& p, int64_t i, int64_t n, int64_t line, int64_t column) {
-        t.strip = memory.strip + strip_line(line / wide, top) * t.row +
-                  line % wide * memory.strip_row + column;
-        t.lanes = n;
-        t.points = memory.tiles + place(p, c, v_.channels) + i;
+    const std::vector<Run> runs = this->runs(memory, top, t.row);
+    std::vector<PadArgs<T>> strips = this->strips(memory, top, bottom);
+    const T* plane = static_cast<const T*>(args_.source) +
+                     (at_.image * plan_.problem.groups + at_.group) * v_.channels * v_.source_plane();
+    for (int64_t c = 0; c < v_.channels; ++c, plane += v_.source_plane()) {
+      for (PadArgs<T>& strip : strips) {
+        strip.plane = plane;
+        k_.pad(strip);
+      }
+      for (const Run& run : runs) {
+        t.strip = run.strip;
+        t.points = run.points + c * g_.width;
+        t.lanes = run.tiles;
         w_.input(t);
-      });
+      }
     }
   }
 
