@@ -192,12 +192,8 @@ class PartsWeightTask {
     for (int64_t i = 0; i < at_.phases(); ++i) {
       const T* first = memory_.strip + down.begin(i / along.phases) * row +
                        along.begin(i % along.phases) * planes;
-      T* points = memory_.tiles + i * g_.read * g_.pitch * planes;
-      for_tiles(first, lines, 2 * t.row, t.next, [&](const T* strip, int64_t tile) {
-        t.strip = strip;
-        t.points = points + tile * planes;
-        w_.input(t);
-      });
+      transform_lines(w_.input, t, first, lines, 2 * along.stride * planes, planes,
+                      memory_.tiles + i * g_.read * g_.pitch * planes);
     }
   }
 
@@ -210,18 +206,23 @@ class PartsWeightTask {
               block_.filters, planes, memory_.strip + r * row);
     WinogradInputArgs<T> t{nullptr, row, planes, 2 * planes, block_.filters, nullptr,
                            memory_.grads_point};
-    for_tiles(memory_.strip, lines, 2 * row, 2 * planes, [&](const T* strip, int64_t tile) {
-      t.strip = strip;
-      t.points = memory_.grads + tile * planes;
-      w_.gradient(t);
-    });
+    transform_lines(w_.gradient, t, memory_.strip, lines, 2 * planes, planes, memory_.grads);
   }
 
-  // Calls body(first element in the strip, tile) for lines of tiles.
-  template <class Body>
-  void for_tiles(const T* strip, int64_t lines, int64_t line, int64_t next, const Body& body) const {
-    for (int64_t i = 0; i < lines * g_.pitch; ++i)
-      body(strip + i / g_.pitch * line + i % g_.pitch * next, i);
+  // Lines of tiles two rows of the strip apart, tiles `next` elements.
+  void transform_lines(void (*kernel)(const WinogradInputArgs<T>&), WinogradInputArgs<T> t,
+                       const T* strip, int64_t lines, int64_t next, int64_t planes,
+                       T* points) const {
+    t.strip = strip;
+    t.points = points;
+    t.tiles = g_.pitch;
+    t.next_strip = next;
+    t.next_points = planes;
+    for (int64_t i = 0; i < lines; ++i) {
+      kernel(t);
+      t.strip += 2 * t.row;
+      t.points += g_.pitch * planes;
+    }
   }
 
   const ConvPlan& plan_;

@@ -160,13 +160,18 @@ class WeightTask {
     }
   }
 
-  // Calls body(first element in the strip, tile of the panel) for the tiles of a run.
-  template <class Body>
-  void for_tiles(const Run& run, int64_t planes, const Body& body) const {
-    for (int64_t i = 0; i < run.count; ++i) {
+  // The tiles of a run by one kernel: those of one residue of columns lie evenly.
+  void transform_run(void (*kernel)(const WinogradInputArgs<T>&), WinogradInputArgs<T> t,
+                     const Run& run, int64_t planes, T* points) const {
+    const int64_t wide = g_.wide, next = w_.tile[2] * wide;
+    t.next_strip = next * planes;
+    t.next_points = wide * planes;
+    for (int64_t i = 0; i < std::min(wide, run.count); ++i) {
       const int64_t residue = run.residue + i;
-      const int64_t pixel = residue / g_.wide * w_.tile[2] * g_.wide + residue % g_.wide;
-      body(memory_.strip + pixel * planes, run.at + i);
+      t.strip = memory_.strip + (residue / wide * next + residue % wide) * planes;
+      t.points = points + (run.at + i) * planes;
+      t.tiles = ceil_div(run.count - i, wide);
+      kernel(t);
     }
   }
 
@@ -180,13 +185,9 @@ class WeightTask {
               run.x - p_.pad_lo[2], pixels, block_.channels, planes,
               memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.channels, nullptr,
-                           memory_.tiles_point};
-    for_tiles(run, planes, [&](const T* strip, int64_t tile) {
-      t.strip = strip;
-      t.points = memory_.tiles + tile * planes;
-      w_.input(t);
-    });
+    const WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.channels,
+                                 nullptr, memory_.tiles_point};
+    transform_run(w_.input, t, run, planes, memory_.tiles);
   }
 
   void transform_grads(const Run& run) const {
@@ -197,13 +198,9 @@ class WeightTask {
       lay_row(k_, image, p_.output, p_.output[2], run.y + r * g_.high, run.x, pixels,
               block_.filters, planes, memory_.strip + r * pixels * planes);
     const int64_t step = g_.wide * planes;
-    WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.filters, nullptr,
-                           memory_.grads_point};
-    for_tiles(run, planes, [&](const T* strip, int64_t tile) {
-      t.strip = strip;
-      t.points = memory_.grads + tile * planes;
-      w_.gradient(t);
-    });
+    const WinogradInputArgs<T> t{nullptr, pixels * planes, step, w_.tile[2] * step, block_.filters,
+                                 nullptr, memory_.grads_point};
+    transform_run(w_.gradient, t, run, planes, memory_.grads);
   }
 
   const ConvPlan& plan_;

@@ -246,24 +246,33 @@ void winograd_filter(const WinogradFilterArgs<T>& a) {
   }
 }
 
+// Vector i of the gradients of a tile.
+template <class T, int H, int W>
+PYCONV_UNROLLED void gradient_vector(const WinogradInputArgs<T>& a, const T* strip, T* points,
+                                     int64_t i) {
+  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
+  Vec<T> half[rows][W];
+  for (int x = 0; x < W; ++x) {
+    Vec<T> g[H], u[rows];
+    for (int r = 0; r < H; ++r) g[r] = Vec<T>::load(strip + r * a.row + x * a.residue + i);
+    Minimal<H>::gradient(g, u);
+    for (int r = 0; r < rows; ++r) half[r][x] = u[r];
+  }
+  for (int r = 0; r < rows; ++r) {
+    Vec<T> u[columns];
+    Minimal<W>::gradient(half[r], u);
+    for (int x = 0; x < columns; ++x)
+      store_first(u[x], points + (r * columns + x) * a.point + i, a.lanes - i);
+  }
+}
+
 template <class T, int H, int W>
 void winograd_gradient(const WinogradInputArgs<T>& a) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
-  for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes) {
-    Vec<T> half[rows][W];
-    for (int x = 0; x < W; ++x) {
-      Vec<T> g[H], u[rows];
-      for (int r = 0; r < H; ++r) g[r] = Vec<T>::load(a.strip + r * a.row + x * a.residue + i);
-      Minimal<H>::gradient(g, u);
-      for (int r = 0; r < rows; ++r) half[r][x] = u[r];
-    }
-    for (int r = 0; r < rows; ++r) {
-      Vec<T> u[columns];
-      Minimal<W>::gradient(half[r], u);
-      for (int x = 0; x < columns; ++x)
-        store_first(u[x], a.points + (r * columns + x) * a.point + i, a.lanes - i);
-    }
-  }
+  const T* strip = a.strip;
+  T* points = a.points;
+  for (int64_t t = 0; t < a.tiles; ++t, strip += a.next_strip, points += a.next_points)
+    for (int64_t i = 0; i < a.lanes; i += Vec<T>::lanes)
+      gradient_vector<T, H, W>(a, strip, points, i);
 }
 
 template <class T, int H, int W>
