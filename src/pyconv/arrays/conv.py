@@ -122,7 +122,10 @@ def _input(
         shapes.conv_input_problem, name, "input", g.dtype, choice,
         type(weight) is PackedWeight, (size, shape, g.shape), hyper,
     )  # fmt: skip
-    result = output(name, out, size, g.dtype, g, *_overlap(w))
+    if out is None:
+        result = _core.empty(size, g.dtype)
+    else:
+        result = output(name, out, size, g.dtype, g, *_overlap(w))
     _core.conv_input(plan, g, w, result)
     return result
 
@@ -138,7 +141,7 @@ def _weight_gradient(
         shapes.conv_weight_problem, name, "weight", x.dtype, choice, False,
         (x.shape, size, g.shape), hyper,
     )  # fmt: skip
-    result = output(name, out, size, x.dtype, x, g)
+    result = _core.empty(size, x.dtype) if out is None else output(name, out, size, x.dtype, x, g)
     _core.conv_weight(plan, x, g, result)
     return result
 

@@ -94,6 +94,14 @@ def size(name: str, argument: str, value: Any, ranks: Sequence[int], meaning: st
 
     `meaning` describes the entries in messages, for example ``"(N, C, height, width)"``.
     """
+    # The shape of an array, mostly, in few steps.
+    if type(value) is tuple and len(value) in ranks:
+        for entry in value:
+            if type(entry) is not int or entry <= 0:
+                break
+        else:
+            if ITEM_BYTES * math.prod(value) <= MAX_BYTES:
+                return value
     if not isinstance(value, (tuple, list)):
         raise type_error(name, argument, f"a shape {meaning}", described(value))
     result = []
