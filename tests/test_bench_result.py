@@ -90,6 +90,13 @@ def test_floors_and_shares() -> None:
     assert result_of(tiny, machine=MACHINE).share(tiny) is None
 
 
+def test_the_faster_of_two_measurements_counts() -> None:
+    first = Machine(2, "avx2", {"float32": 8.0, "float64": 3.0}, {1024: 5.0, 4096: 2.0})
+    again = Machine(2, "avx2", {"float32": 4.0, "float64": 4.0}, {1024: 6.0, 4096: 1.0})
+    best = Machine(2, "avx2", {"float32": 8.0, "float64": 4.0}, {1024: 6.0, 4096: 2.0})
+    assert first.or_faster(again) == best
+
+
 def test_the_machine_can_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "PEAK_STEPS", 1000)
     monkeypatch.setattr(machine, "COPY_SECONDS", 1e-4)

@@ -47,6 +47,15 @@ class Machine(NamedTuple):
     flops: dict[str, float]
     bandwidth: dict[int, float]
 
+    def or_faster(self, again: Machine) -> Machine:
+        """Return the best of two measurements: what else uses a machine only takes away from it."""
+        return self._replace(
+            flops={dtype: max(rate, again.flops[dtype]) for dtype, rate in self.flops.items()},
+            bandwidth={
+                size: max(rate, again.bandwidth[size]) for size, rate in self.bandwidth.items()
+            },
+        )
+
     def bytes_a_second(self, size: int) -> float:
         """Return the bandwidth of the largest measured copy that is no larger than this."""
         fitting = [known for known in self.bandwidth if known <= size]

@@ -133,7 +133,7 @@ def run(
     isa
         Best instruction set that tools may use, those that can be told.
     floors
-        Whether to measure the floors of this machine first.
+        Whether to measure the floors of this machine, before and after; the faster rates count.
     progress
         Called with the name of the job in hand.
     """
@@ -154,6 +154,8 @@ def run(
                 left = begin + seconds - time.perf_counter()
                 pace = paced(max(left, 0.0) / (len(jobs) - number), len(team.workers), slice)
             rows.append(time_job(job, team, pace))
+        if machine is not None:
+            machine = machine.or_faster(team.workers["pyconv"].ask("machine", threads))
         about = environment(config.config())
     told = f"{rounds} rounds" if seconds is None else f"{FEWEST} to {MOST} rounds"
     return Result(rows, team.versions, team.broken, team.judge(), threads, told, about, machine)
