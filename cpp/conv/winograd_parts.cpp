@@ -27,12 +27,15 @@ class PartsTask {
     row_ = task % plan.row_blocks * phase.grid[0];
     rows_ = std::min(phase.grid[0], v_.rows - row_);
     task /= plan.row_blocks;
-    const int64_t band = task % g_.bands, groups = plan.problem.groups;
-    task /= g_.bands;
-    const int64_t image = task / groups / phase.column_blocks;
-    plane_ = image * groups + task % groups;
+    const int64_t groups = plan.problem.groups, group = task % groups;
+    task /= groups;
     // Blocks of more lines first, those of all groups: threads that take what is next end together.
-    const int64_t block = task / groups % phase.column_blocks;
+    // One band after the other: those of one block meet inside a cache line of each row of results,
+    // which two threads at the same block would take from each other.
+    const int64_t block = task % phase.column_blocks;
+    task /= phase.column_blocks;
+    const int64_t band = task % g_.bands;
+    plane_ = task / g_.bands * groups + group;
     const int64_t lines = g_.down / phase.column_blocks, more = g_.down % phase.column_blocks;
     top_ = lines * block + std::min(block, more);
     lines_ = lines + (block < more);
