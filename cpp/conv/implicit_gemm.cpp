@@ -30,12 +30,14 @@ class GemmTask {
         args_(args), image_(task / plan.image_tasks),
         phase_(find_phase(plan, task % plan.image_tasks)) {
     int64_t rest = task % plan.image_tasks - phase_.first_task;
-    column_ = first_column(phase_, k_, rest % phase_.column_blocks);
-    columns_ = first_column(phase_, k_, rest % phase_.column_blocks + 1) - column_;
-    rest /= phase_.column_blocks;
+    // Rows first: two threads at neighbouring columns would take the line between them from each
+    // other, row after row, and each would read all weights.
     row_ = rest % plan.row_blocks * plan.row_block;
     rows_ = std::min(plan.row_block, s_.rows - row_);
     rest /= plan.row_blocks;
+    column_ = first_column(phase_, k_, rest % phase_.column_blocks);
+    columns_ = first_column(phase_, k_, rest % phase_.column_blocks + 1) - column_;
+    rest /= phase_.column_blocks;
     group_ = rest;
   }
 
