@@ -152,7 +152,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.image_tasks = plan.tasks;
   plan.tasks *= p.n;
   const bool forward = plan.direction == Direction::forward;
-  plan.left = {offsets(k.tile_rows, forward ? plan.phases[0].depth : taps_of(p)),
+  plan.left = {forward ? plan.phases[0].depth : taps_of(p),
                offsets(forward ? plan.depth_block : 0, 1)};
   if (reads_image_in_place(plan) && pixels(p.input) != pixels(p.output))
     plan.shared_bytes = static_cast<std::size_t>(p.n * p.c * pixels(p.output)) * sizeof(T);

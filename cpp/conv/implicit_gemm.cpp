@@ -135,7 +135,7 @@ class GemmTask {
       t.b = memory.panel;
     }
     const bool forward = plan_.direction == Direction::forward;
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.a_cols = forward ? plan_.left.cols.data() : phase_.raw_cols.data() + depth_at_;
     t.b_rows = phase_.b_rows.data();
     t.depth = depth_;

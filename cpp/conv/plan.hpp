@@ -65,9 +65,10 @@ struct ConvPhase {
   int64_t low[3], pitch, band_rows;
 };
 
-// Where the tile finds its left operand: row i, step p.
+// Where the tile finds its left operand: from one row to the next, and step p.
 struct LeftOperand {
-  std::vector<ptrdiff_t> rows, cols;
+  int64_t row = 0;
+  std::vector<ptrdiff_t> cols;
 };
 
 struct ConvPlan {

@@ -65,11 +65,10 @@ void forward_tail(const Kernels<T>& k, const ConvPhase& phase, const TailArgs<T>
 template <class T>
 void add_input_tail(const Kernels<T>& k, const ConvPhase& phase, const TailArgs<T>& t, int64_t at,
                     int64_t depth) {
-  const ptrdiff_t next[max_tile_rows] = {0, 1, 2, 3, 4, 5, 6, 7};
   const int64_t width = int64_t{k.lanes} * k.tile_vectors;
   TileArgs<T> g{};
   g.a = t.source + at * t.plane;
-  g.a_rows = next;
+  g.a_row = 1;
   g.a_cols = phase.b_rows.data();
   g.b_rows = phase.raw_cols.data() + at;
   g.c_row = t.rows;

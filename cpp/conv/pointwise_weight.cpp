@@ -105,8 +105,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = std::max<int64_t>(1, ceil_div(s.rows, plan.row_block));
   plan.phases[0].column_blocks = column_blocks;
   plan.tasks = p.groups * column_blocks * plan.row_blocks * plan.splits;
-  plan.left = {offsets(k.tile_rows, pixels(s.turns_grad ? p.input : p.output)),
-               offsets(plan.depth_block, 1)};
+  plan.left = {pixels(s.turns_grad ? p.input : p.output), offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -241,7 +240,7 @@ class PointwiseTask {
     const int64_t n = width_of(first_panel_ + panel);
     TileArgs<T> t{};
     t.a = image(!sides_.turns_grad, row_ + row) + pixel_;
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.a_cols = plan_.left.cols.data();
     t.b = panels + panel * width() * plan_.depth_block;
     t.b_rows = plan_.phases[0].b_rows.data();

@@ -79,7 +79,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = ceil_div(rows, plan.row_block);
   const int64_t outputs = plan.row_blocks * others;
   plan.tasks = outputs * plan.splits;
-  plan.left = {offsets(max_tall_rows, plan.depth_block), offsets(plan.depth_block, 1)};
+  plan.left = {plan.depth_block, offsets(plan.depth_block, 1)};
   plan.phases[0].b_rows = offsets(plan.depth_block, width);
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -225,7 +225,8 @@ class WeightTask {
       const int64_t high = even_tile_rows(k_, rows_, n);
       for (int64_t i = 0; i < rows_; i += high) {
         t.a = reads_band(plan_) ? memory.source : memory.source + i * plan_.depth_block;
-        t.a_rows = reads_band(plan_) ? memory.rows + i : plan_.left.rows.data();
+        t.a_row = plan_.left.row;
+        t.a_rows = reads_band(plan_) ? memory.rows + i : nullptr;
         t.c = memory.sums + i * plan_.column_block + j;
         run_panel_tile(k_, std::min(high, rows_ - i), t);
       }

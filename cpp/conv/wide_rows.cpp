@@ -128,7 +128,7 @@ void plan_blocks(ConvPlan& plan) {
   plan.row_blocks = ceil_div(v.result[1], plan.row_block);
   phase.band_rows = band_rows(p, v, plan.row_block);
   place_operands(plan, v, of_block, residue);
-  plan.left.rows = offsets(k.tile_rows, v.forward ? phase.depth : taps);
+  plan.left.row = v.forward ? phase.depth : taps;
   plan.tasks = p.n * p.groups * plan.row_blocks * phase.column_blocks;
   Arena arena;
   TaskMemory<T> counted(plan, arena);
@@ -199,7 +199,7 @@ class LineTask {
     TileArgs<T> t{};
     t.a = v_.forward ? weight + row * phase_.depth + at
                      : weight + ((group_ * v_.channels + at / taps) * v_.columns + i) * taps;
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.a_cols = plan_.left.cols.data();
     t.b_rows = phase_.b_rows.data();
     t.c_row = v_.area();

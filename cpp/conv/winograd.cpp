@@ -174,7 +174,7 @@ class WinogradTask {
   void multiply(const WinogradMemory<T>& memory, const T* filters, int64_t row,
                 int64_t rows) const {
     TileArgs<T> t{};
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.c_row = g_.width;
     t.ahead_step = g_.filters;
     const int64_t limit = chain_length(plan_, v_.channels);

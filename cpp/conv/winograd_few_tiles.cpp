@@ -194,7 +194,7 @@ class PanelTask {
   void multiply_channels(const T* tiles, const T* filters, int64_t from, int64_t to) const {
     const int64_t count = part_.tiles, rows = ceil_div(count, ceil_div(count, k_.tile_rows));
     TileArgs<T> t{};
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.a_cols = plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = g_.filters;
@@ -269,7 +269,7 @@ void plan_few_tiles(ConvPlan& plan) {
   plan.depth_block = std::clamp<int64_t>(chains, 1, s.chains) * s.chain;
   plan.row_block = g.filters;
   plan.row_blocks = g.filter_panels;
-  plan.left = {offsets(kernels_of<T>(*plan.isa).tile_rows, s.chain), offsets(s.chain, 1)};
+  plan.left = {s.chain, offsets(s.chain, 1)};
   plan.phases.emplace_back();
   plan.phases[0].depth = v.channels;
   plan.phases[0].column_blocks = 1;

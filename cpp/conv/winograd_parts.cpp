@@ -120,7 +120,7 @@ class PartsTask {
     const ConvPhase& phase = plan_.phases[3 * kind[point / 4] + kind[point % 4]];
     const int64_t limit = chain_length(plan_, phase.depth);
     TileArgs<T> t{};
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.b = memory_.tiles + point * memory_.tiles_point + from;
     t.c_row = memory_.products_row;
     t.ahead_step = g_.filters;

@@ -17,7 +17,6 @@ template <class T>
 void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const PartsGrid<T> g(plan);
-  const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t channels = std::max<int64_t>(1, v.channels) * g.at.phases();
   const int64_t line_bytes = 16 * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
   // At least a full panel, though 256 channels of it on 14x14 are 1.2 MB (181 to 199 GFLOP/s).
@@ -45,7 +44,7 @@ void plan_blocks(ConvPlan& plan) {
   Arena arena;
   const PartsMemory<T> memory(plan, g, arena);
   plan.task_bytes = arena.used();
-  plan.left = {offsets(k.tile_rows, 1), offsets(most_parts(g.at) * v.channels, g.filters)};
+  plan.left = {1, offsets(most_parts(g.at) * v.channels, g.filters)};
   // A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
   for (int64_t i = 0; i < 9; ++i) {
     constexpr int64_t points[] = {0, 1, 3};

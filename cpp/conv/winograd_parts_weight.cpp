@@ -77,7 +77,7 @@ class PartsWeightTask {
 
   void multiply(T* products) const {
     TileArgs<T> t{};
-    t.a_rows = plan_.left.rows.data();
+    t.a_row = plan_.left.row;
     t.a_cols = plan_.left.cols.data();
     t.b_rows = plan_.phases[0].b_rows.data();
     t.c_row = plan_.column_block;

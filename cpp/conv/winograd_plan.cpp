@@ -45,7 +45,7 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t fit = tile_bytes / (panel_bytes * std::max<int64_t>(1, v.channels));
   const int64_t held = std::clamp<int64_t>(fit, 1, panels);
   plan.column_block = held * g.width;
-  plan.left = {offsets(k.tile_rows, 1), offsets(v.channels, g.filters)};
+  plan.left = {1, offsets(v.channels, g.filters)};
   plan.phases.emplace_back();
   ConvPhase& phase = plan.phases[0];
   phase.depth = v.channels;

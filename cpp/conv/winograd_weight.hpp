@@ -25,7 +25,7 @@ void plan_weight_tasks(ConvPlan& plan, int64_t chunks, int64_t depth, int64_t pr
   const int64_t outputs = p.groups * plan.row_blocks * phase.column_blocks;
   plan.splits = std::clamp<int64_t>(ceil_div(4, outputs), 1, std::max<int64_t>(1, chunks / 2));
   plan.tasks = outputs * plan.splits;
-  plan.left = {offsets(k.tile_rows, 1), offsets(depth, plan.row_block)};
+  plan.left = {1, offsets(depth, plan.row_block)};
   phase.b_rows = offsets(depth, plan.column_block);
   plan.phases.push_back(std::move(phase));
   const int64_t task = products * plan.row_block * plan.column_block;

@@ -19,18 +19,19 @@ void pair_tile(const PairTileArgs& t) {
   Vec<float> acc[R][V];
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) acc[i][j] = Vec<float>::zero();
+  const ptrdiff_t distance = t.a_row * static_cast<ptrdiff_t>(sizeof *t.a), three = 3 * distance;
   for (int kind = kinds - t.products; kind < kinds; ++kind) {
-    const uint16_t* a[R];
-    for (int i = 0; i < R; ++i) a[i] = t.a + order[kind].a * t.a_term + i * t.a_row;
+    const uint16_t* const a = t.a + order[kind].a * t.a_term;
     const uint32_t* const plane = t.b + order[kind].b * t.b_term;
     for (int64_t s = 0; s < t.steps; ++s) {
       const uint32_t* b = plane + t.b_steps[s];
       const ptrdiff_t first = s * t.a_step, end = first + 2 * t.pairs;
       for (ptrdiff_t at = first; at < end; at += 2, b += t.b_pair) {
+        const char* const top = reinterpret_cast<const char*>(a + at);
         Pairs column[V];
         for (int j = 0; j < V; ++j) column[j] = Pairs::load(b + j * lanes);
         for (int i = 0; i < R; ++i) {
-          const Pairs row = Pairs::set(a[i] + at);
+          const Pairs row = Pairs::set(even_row<uint16_t>(top, top + three, distance, three, i));
           for (int j = 0; j < V; ++j) acc[i][j] = dot(row, column[j], acc[i][j]);
         }
       }

@@ -19,13 +19,15 @@ constexpr int max_tile_rows = 8;
 constexpr int max_tile_vectors = 3;
 constexpr int max_tall_rows = 12;
 
-// One register tile: c[i][j] (+)= sum over p of a[a_rows[i] + a_cols[p]] * b[b_rows[p] + j].
+// One register tile: c[i][j] (+)= sum over p of a[row i + a_cols[p]] * b[b_rows[p] + j].
 // Offsets instead of strides: an operand may be a packed panel, a weight as it lies in memory, or a
 // padded image in which each p is a filter tap.
 template <class T>
 struct TileArgs {
   const T* a;
-  const ptrdiff_t *a_rows, *a_cols;
+  ptrdiff_t a_row;          // from one row of a to the next,
+  const ptrdiff_t* a_rows;  // or where each lies; mostly null
+  const ptrdiff_t* a_cols;
   const T* b;
   const ptrdiff_t* b_rows;
   ptrdiff_t b_row;       // of a tall tile, instead: from one row of b to the next

@@ -13,7 +13,7 @@ template <class T, int R>
 void tall_tile(const TileArgs<T>& t) {
   Vec<T> acc[R][1] = {};
   const T* a[R];
-  for (int i = 0; i < R; ++i) a[i] = t.a + t.a_rows[i];
+  row_starts(t, a);
   const T* b = t.b;
   const ptrdiff_t b_row = t.b_row;
   const ptrdiff_t* const end = t.a_cols + t.depth;

@@ -10,6 +10,7 @@
 // read through tables of offsets (one more load a step), so few of them need packing.
 #pragma once
 #include "kernels/table.hpp"
+#include "kernels/unrolled.hpp"
 
 namespace {
 
@@ -20,12 +21,29 @@ inline Vec<T> load_column(const T* row, int j, int tail) {
   return masked && j == V - 1 ? Vec<T>::load_n(at, tail) : Vec<T>::load(at);
 }
 
+// Of rows of a `row` bytes apart, number i from pointers to those 0 and 3: each lies none, one, two
+// or four distances from one of them, or as far as they do. A pointer a row would leave no register
+// for the rest of the loop.
+template <class T>
+PYCONV_UNROLLED const T* even_row(const char* first, const char* third, ptrdiff_t row,
+                                  ptrdiff_t three, int i) {
+  const char* const at[] = {first,           first + row,     first + 2 * row, first + three,
+                            first + 4 * row, third + 2 * row, third + three,   third + 4 * row};
+  return reinterpret_cast<const T*>(at[i]);
+}
+
+template <class T, int R>
+PYCONV_UNROLLED void row_starts(const TileArgs<T>& t, const T* (&a)[R]) {
+  for (int i = 0; i < R; ++i) a[i] = t.a + (t.a_rows ? t.a_rows[i] : i * t.a_row);
+}
+
 // acc += a * b over all p. Loops over rows are unrolled by name here and below: GCC otherwise keeps
 // the sums in memory and stores all of them at every step.
-template <bool masked, class T, int R, int V>
-inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
+template <bool masked, bool even, class T, int R, int V>
+PYCONV_UNROLLED void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   const T* a[R];
-  for (int i = 0; i < R; ++i) a[i] = t.a + t.a_rows[i];
+  if (!even) row_starts(t, a);
+  const ptrdiff_t row = t.a_row * static_cast<ptrdiff_t>(sizeof(T)), three = 3 * row;
   const ptrdiff_t* const a_cols = t.a_cols;
   const ptrdiff_t* const b_rows = t.b_rows;
   const int64_t depth = t.depth;
@@ -34,14 +52,17 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
   for (int64_t p = 0; p < depth; ++p) {
     const T* b = t.b + b_rows[p];
     const ptrdiff_t at = a_cols[p];
+    const char* const first = reinterpret_cast<const char*>(t.a + at);
+    const char* const third = first + three;
     prefetch(ahead);
     ahead += ahead_step;
     Vec<T> column[V];
     for (int j = 0; j < V; ++j) column[j] = load_column<masked, V>(b, j, tail);
 #pragma GCC unroll 12
     for (int i = 0; i < R; ++i) {
-      const Vec<T> row = Vec<T>::set(a[i][at]);
-      for (int j = 0; j < V; ++j) acc[i][j] = fma(row, column[j], acc[i][j]);
+      const T* const one = even ? even_row<T>(first, third, row, three, i) : a[i] + at;
+      const Vec<T> left = Vec<T>::set(*one);
+      for (int j = 0; j < V; ++j) acc[i][j] = fma(left, column[j], acc[i][j]);
     }
   }
 }
@@ -49,11 +70,14 @@ inline void multiply(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
 // What is added to the sums, the clamp, and the store.
 template <bool masked, class T, int R, int V>
 inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
+  // Read once: for all the compiler knows, each store changes `t`.
+  T* const result = t.c;
+  const ptrdiff_t row = t.c_row;
   if (t.accumulate) {
 #pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
       for (int j = 0; j < V; ++j)
-        acc[i][j] = add(load_column<masked, V>(t.c + i * t.c_row, j, tail), acc[i][j]);
+        acc[i][j] = add(load_column<masked, V>(result + i * row, j, tail), acc[i][j]);
   }
   if (t.row_bias) {
 #pragma GCC unroll 12
@@ -75,7 +99,7 @@ inline void finish(const TileArgs<T>& t, int tail, Vec<T> (&acc)[R][V]) {
 #pragma GCC unroll 12
   for (int i = 0; i < R; ++i)
     for (int j = 0; j < V; ++j) {
-      T* c = t.c + i * t.c_row + j * Vec<T>::lanes;
+      T* c = result + i * row + j * Vec<T>::lanes;
       if (masked && j == V - 1) {
         acc[i][j].store_n(c, tail);
       } else {
@@ -100,7 +124,12 @@ inline void run_tile(const TileArgs<T>& t) {
   constexpr int lanes = Vec<T>::lanes;
   const int tail = t.columns - (V - 1) * lanes;
   Vec<T> acc[R][V] = {};
-  multiply<masked>(t, tail, acc);
+  // Few rows have registers enough.
+  if (R > 5 && !t.a_rows) {
+    multiply<masked, true>(t, tail, acc);
+  } else {
+    multiply<masked, false>(t, tail, acc);
+  }
   finish<masked>(t, tail, acc);
 }
 

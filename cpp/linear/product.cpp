@@ -40,7 +40,7 @@ std::size_t panel_bytes(const Product& q, const Kernels<T>& k, bool half) {
 
 // Where the tile finds its operands, the same for every task.
 struct Offsets {
-  std::vector<ptrdiff_t> a_rows, a_cols, b_rows;
+  std::vector<ptrdiff_t> a_cols, b_rows;
 };
 
 template <class T>
@@ -117,7 +117,7 @@ class ProductTask {
     t.b_rows = at_.b_rows.data();
     t.b_row = width_;
     const bool last = p + depth == q_.depth;
-    t.a_rows = at_.a_rows.data();
+    t.a_row = q_.a_row;
     t.a_cols = at_.a_cols.data();
     t.c_row = q_.columns;
     t.depth = depth;
@@ -156,7 +156,7 @@ void multiply_typed(const Product& q, const KernelTable& isa, const HalfKernels*
   // A transposed operand costs its elements once, however few rows use it.
   const double packing = static_cast<double>(q.columns) * static_cast<double>(q.depth);
   const int64_t block = std::min(q.depth, depth_limit<T>(width));
-  const Offsets at{offsets(max_tall_rows, q.a_row), offsets(block, q.a_col),
+  const Offsets at{offsets(block, q.a_col),
                    offsets(block, ProductTask<T>::packs(q, k, half) ? width : q.b_stride)};
   parallel_for(tasks_of(q, k), work / 2 + packing,
                [&](int64_t task) { ProductTask<T>(q, k, half, at, task).run(); });

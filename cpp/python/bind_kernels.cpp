@@ -31,8 +31,8 @@ void tile_product(const KernelTable& table, const py::array& a, const py::array&
     throw std::invalid_argument("a, b: larger than the register tile");
   TileArgs<T> t{};
   t.a = static_cast<const T*>(read(a, type, rows * depth, "a"));
-  const auto a_rows = offsets(rows, depth), a_cols = offsets(depth, 1);
-  t.a_rows = a_rows.data();
+  const auto a_cols = offsets(depth, 1);
+  t.a_row = depth;
   t.a_cols = a_cols.data();
   t.b = static_cast<const T*>(read(b, type, depth * columns, "b"));
   const auto b_rows = offsets(depth, columns);
@@ -64,8 +64,8 @@ double time_tile(const KernelTable& table, int64_t depth, int64_t repeats) {
   const auto b_rows = offsets(depth, width);
   t.b_rows = b_rows.data();
   t.a = a + depth * width;
-  const auto a_rows = offsets(k.tile_rows, depth), a_cols = offsets(depth, 1);
-  t.a_rows = a_rows.data();
+  const auto a_cols = offsets(depth, 1);
+  t.a_row = depth;
   t.a_cols = a_cols.data();
   t.c = a + depth * (width + k.tile_rows);
   t.c_row = width;
