@@ -151,14 +151,19 @@ void plan_blocks(ConvPlan& plan) {
   }
   plan.image_tasks = plan.tasks;
   plan.tasks *= p.n;
-  const bool forward = plan.direction == Direction::forward;
-  plan.left = {forward ? plan.phases[0].depth : taps_of(p),
-               offsets(forward ? plan.depth_block : 0, 1)};
-  if (reads_image_in_place(plan) && pixels(p.input) != pixels(p.output))
-    plan.shared_bytes = static_cast<std::size_t>(p.n * p.c * pixels(p.output)) * sizeof(T);
-  Arena arena;
+  if (reads_image_in_place(plan) && turns_weights(plan)) {
+    plan.packed_elements = turned_elements(plan);
+    plan.left = {1, offsets(plan.depth_block, k.tile_rows)};
+  } else if (plan.direction == Direction::forward) {
+    plan.left = {plan.phases[0].depth, offsets(plan.depth_block, 1)};
+  } else {
+    plan.left = {taps_of(p), {}};
+  }
+  Arena arena, shared;
   TaskMemory<T> counted(plan, arena);
+  SharedMemory<T> counted_too(plan, shared);
   plan.task_bytes = arena.used();
+  plan.shared_bytes = shared.used();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "conv/list.hpp"
 #include "conv/pointwise_tail.hpp"
+#include "conv/turned_weights.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -67,6 +68,18 @@ struct TaskMemory {
     const bool apart = strided_result(plan) || reads_band(plan);
     result = apart ? arena.take<T>(plan.row_block * plan.column_block) : nullptr;
     tail = arena.take<T>(tail_scratch<T>(plan.phases[0], plan.row_block));
+  }
+};
+
+// What all tasks of a call share: the pixels that a stride reaches, and weights turned.
+template <class T>
+struct SharedMemory {
+  T *dense, *turned;
+  SharedMemory(const ConvPlan& plan, Arena& arena) {
+    const ConvProblem& p = plan.problem;
+    const bool strided = reads_image_in_place(plan) && pixels(p.input) != pixels(p.output);
+    dense = strided ? arena.take<T>(p.n * p.c * pixels(p.output)) : nullptr;
+    turned = plan.packed_elements && !plan.packed ? arena.take<T>(plan.packed_elements) : nullptr;
   }
 };
 

@@ -8,14 +8,15 @@
 //   direct         (data gradient) a padded band of the image, every tap a shifted read of it:
 //                  nothing is copied once per tap, but columns run over whole padded rows
 //   pointwise      the image itself, or every stride-th pixel of it, copied beforehand
-// Weights are read where they lie: packing them first measured no faster. The data gradient of
-// stride s is s^2 dense stride-1 products (phases), one per residue of the output position: no
-// zeros multiplied.
+// Weights are read where they lie, but for those that turned_weights.hpp is about: packing others
+// measured no faster. The data gradient of stride s is s^2 dense stride-1 products (phases), one per
+// residue of the output position: no zeros multiplied.
 #include <algorithm>
 
 #include "conv/every_stride.hpp"
 #include "conv/gemm_plan.hpp"
 #include "conv/list.hpp"
+#include "conv/packed_weight.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -25,9 +26,9 @@ namespace {
 template <class T>
 class GemmTask {
  public:
-  GemmTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
+  GemmTask(const ConvPlan& plan, const ConvArgs& args, const T* turned, int64_t task)
       : plan_(plan), p_(plan.problem), k_(kernels_of<T>(*plan.isa)), s_(sizes_of(plan)),
-        args_(args), image_(task / plan.image_tasks),
+        args_(args), turned_(turned), image_(task / plan.image_tasks),
         phase_(find_phase(plan, task % plan.image_tasks)) {
     int64_t rest = task % plan.image_tasks - phase_.first_task;
     // Rows first: two threads at neighbouring columns would take the line between them from each
@@ -134,9 +135,8 @@ class GemmTask {
       if (depth_) gather_panel(memory.panel, j, n, width);
       t.b = memory.panel;
     }
-    const bool forward = plan_.direction == Direction::forward;
     t.a_row = plan_.left.row;
-    t.a_cols = forward ? plan_.left.cols.data() : phase_.raw_cols.data() + depth_at_;
+    t.a_cols = reads_filters() ? phase_.raw_cols.data() + depth_at_ : plan_.left.cols.data();
     t.b_rows = phase_.b_rows.data();
     t.depth = depth_;
     t.columns = static_cast<int>(n);
@@ -153,17 +153,20 @@ class GemmTask {
       const int64_t high = std::min<int64_t>(k_.tile_rows, rows_ - i);
       const int64_t line = i / k_.tile_rows * cache_elements;
       t.ahead = line < next.count ? next.first + line : nullptr;
-      if (reads_turned_weights() && j == 0) t.ahead = weights_after(i);
-      t.a = weights(row_ + i);
+      if (looks_ahead() && j == 0) t.ahead = weights_after(i);
+      if (turned_) t.ahead = turned(row_ + (i + k_.tile_rows < rows_ ? i + k_.tile_rows : 0));
+      t.a = turned_ ? turned(row_ + i) : weights(row_ + i);
       t.c = c + i * t.c_row;
       t.row_bias = bias ? bias + group_ * s_.rows + row_ + i : nullptr;
       k_.tile[high - 1][vectors](t);
     }
   }
 
-  // In a data gradient every step finds its weights in another page, where no hardware looks ahead.
-  bool reads_turned_weights() const {
-    return reads_image_in_place(plan_) && plan_.direction == Direction::input && depth_ > 0;
+  // A data gradient finds each step's weights in another filter.
+  bool reads_filters() const { return plan_.direction == Direction::input && !turned_; }
+  // Those are mostly in another page, where no hardware looks ahead.
+  bool looks_ahead() const {
+    return reads_image_in_place(plan_) && reads_filters() && depth_ > 0;
   }
   // Those of two tiles on, in this block of depth or the next.
   const T* weights_after(int64_t i) const {
@@ -176,7 +179,8 @@ class GemmTask {
     return weights(row_ + row) + phase_.raw_cols[static_cast<std::size_t>(at)];
   }
   int64_t next_step() const {
-    return reads_turned_weights() ? s_.rows : s_.source[0] * s_.source[1] * s_.source[2];
+    if (turned_) return k_.tile_rows;
+    return looks_ahead() ? s_.rows : s_.source[0] * s_.source[1] * s_.source[2];
   }
 
   // What a single tap reads of each channel for the next panel: a line of it is brought near with
@@ -236,6 +240,12 @@ class GemmTask {
     return w + (group_ * s_.channels * s_.rows + row) * taps_of(p_);
   }
 
+  const T* turned(int64_t row) const {
+    const int64_t panels = ceil_div(s_.rows, k_.tile_rows), depth = s_.channels;
+    return turned_ + (group_ * panels + row / k_.tile_rows) * turned_panel<T>(depth, k_.tile_rows) +
+           depth_at_ * k_.tile_rows;
+  }
+
   // Writes the phase's positions, stride apart, into the result; the border of a band is dropped.
   void scatter(const T* block) const {
     const int64_t step = p_.stride[2], pitch = reads_band(plan_) ? phase_.pitch : phase_.grid[2];
@@ -268,6 +278,7 @@ class GemmTask {
   const Kernels<T>& k_;
   const Sizes s_;
   const ConvArgs& args_;
+  const T* const turned_;  // or null: the weights as they lie
   const int64_t image_;
   const ConvPhase& phase_;
   int64_t column_ = 0, columns_ = 0, row_ = 0, rows_ = 0, group_ = 0;
@@ -278,17 +289,22 @@ template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& given) {
   const bool forward = plan.direction == Direction::forward;
   ConvArgs args = given;
-  T* dense = nullptr;
-  if (plan.shared_bytes) dense = static_cast<T*>(call_scratch(plan.shared_bytes));
-  if (dense && forward) {
-    gather_every_stride(plan, static_cast<const T*>(given.source), dense);
-    args.source = dense;
-  } else if (dense) {
-    args.out = dense;
+  Arena arena(plan.shared_bytes ? call_scratch(plan.shared_bytes) : nullptr);
+  const SharedMemory<T> shared(plan, arena);
+  const T* turned = shared.turned;
+  if (turned) turn_weights(plan, given.other, shared.turned);
+  if (plan.packed_elements && given.packed)
+    turned = static_cast<const T*>(given.packed->pack_for(plan));
+  if (shared.dense && forward) {
+    gather_every_stride(plan, static_cast<const T*>(given.source), shared.dense);
+    args.source = shared.dense;
+  } else if (shared.dense) {
+    args.out = shared.dense;
   }
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
-               [&](int64_t task) { GemmTask<T>(plan, args, task).run(); });
-  if (dense && !forward) spread_every_stride(plan, dense, static_cast<T*>(given.out));
+               [&](int64_t task) { GemmTask<T>(plan, args, turned, task).run(); });
+  if (shared.dense && !forward)
+    spread_every_stride(plan, shared.dense, static_cast<T*>(given.out));
 }
 
 void run_gemm(const ConvPlan& plan, const ConvArgs& args) {
@@ -351,6 +367,6 @@ const ConvAlgorithm pointwise_forward{
     plan_gemm, run_gemm};
 const ConvAlgorithm pointwise_input{
     "pointwise", Direction::input, Precision::highest, pointwise_refuses, always,
-    plan_gemm, run_gemm};
+    plan_gemm, run_gemm, turn_weights};
 
 }  // namespace pyconv

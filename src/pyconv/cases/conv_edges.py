@@ -306,6 +306,8 @@ _BLOCKS = (
     _edge("blocks.1x1.groups", (2, 130, 7, 7), (190, 65, 1, 1), groups=2),
     _edge("blocks.1x1.stride", (2, 70, 27, 30), (130, 70, 1, 1), stride=2),
     _edge("blocks.1x1.stride.tail", (1, 150, 13, 14), (270, 150, 1, 1), stride=2),
+    _edge("blocks.1x1.turned", (1, 1024, 14, 15), (131, 1024, 1, 1)),
+    _edge("blocks.1x1.turned.groups", (1, 46, 54, 55), (262, 23, 1, 1), stride=2, groups=2),
     _edge("blocks.1x1.stride.wide", (1, 20, 5, 230), (9, 20, 1, 1), stride=2),
     _edge("blocks.groups", (1, 96, 11, 13), (80, 48, 3, 3), stride=2, padding=1, groups=2),
     _edge("blocks.long_rows", (1, 3, 3, 2300), (4, 3, 3, 3), padding=1),
