@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pyconv import _core
 from pyconv.cli.table import format_table
 
-DEPTHS = (256, 384)
+#: Products in one chain: those of a first layer, and the most of any (depth_limit in plan.hpp).
+DEPTHS = (27, 64, 128)
 DTYPES = {"float32": 4, "float64": 8}
 
 #: Long enough for the clock, shorter than the time slice of a scheduler: on a busy machine most
