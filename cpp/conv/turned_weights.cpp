@@ -17,7 +17,8 @@ struct Weights {
   int64_t filters, channels, panels;  // of a group
   int rows;
   explicit Weights(const ConvPlan& plan)
-      : filters(plan.problem.k / plan.problem.groups), channels(plan.problem.c / plan.problem.groups),
+      : filters(plan.problem.k / plan.problem.groups),
+        channels(plan.problem.c / plan.problem.groups),
         rows(plan.type == ElementType::f64 ? plan.isa->f64.tile_rows : plan.isa->f32.tile_rows) {
     panels = ceil_div(channels, rows);
   }
@@ -59,9 +60,10 @@ void turn_typed(const ConvPlan& plan, const T* weight, T* out) {
 
 }  // namespace
 
-// Measured with 32 to 2048 channels on 7x7 to 112x112 maps, AVX2 on Zen 5, November 2026: 1.03 to 1.08
-// where turned weights fit a second-level cache and many columns use them, up to 1.31 where filters
-// lie whole pages apart. The tiles of AVX-512 are wide enough to wait for none: 0.6 to 1.03 there.
+// Measured with 32 to 2048 channels on 7x7 to 112x112 maps, AVX2 on Zen 5, November 2026: 1.03 to
+// 1.08 where turned weights fit a second-level cache and many columns use them, 1.05 to 1.37 where
+// filters lie whole pages apart. The tiles of AVX-512 are wide enough to wait for none: 0.6 to
+// 1.03 there, but for 32 channels (1.0 to 1.1).
 bool turns_weights(const ConvPlan& plan) {
   const bool wide = plan.isa->f32.lanes * plan.isa->f32.tile_vectors > 16;
   if (plan.direction != Direction::input || wide) return false;
