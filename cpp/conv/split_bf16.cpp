@@ -244,63 +244,25 @@ void plan_products(ConvPlan& plan) {
   plan_split(plan, Products);
 }
 
-// Matrix units: from the rates of the instructions and a prototype, not timed; half a million
-// products an image pay for the splitting. Vectors have twice the products a second of float32, so
-// that only one product a number pays, and not where Winograd saves three of four of them nor where
-// splitting takes as long as the products: weights for small maps, images for 1x1 filters with few
-// rows, columns more than 2 apart (layers of benchmarks/, Zen 5, November 2026).
-// Arrays of bfloat16 are not split, so that few channels and, where the weight is read in order,
-// small maps pay as well. 3x3 filters of large maps are a matter for Winograd. (Layers of
-// benchmarks/, Zen 5, November 2026.)
-bool prefers_bfloat16(const ConvPlan& plan, int64_t rows, int64_t channels, int64_t area) {
-  const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
-  const bool square = p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
-                      p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1;
-  if (square && rows >= 32 && channels >= 32 && area >= 2500) return false;
-  return area >= (forward || plan.packed ? 49 : 100) && channels >= 3 &&
-         rows >= (taps_of(p) == 1 ? 32 : 3) && (!forward || p.stride[2] <= 2 || channels <= 4);
-}
-
-template <int Products>
-bool prefers(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  const bool forward = plan.direction == Direction::forward;
-  const int64_t rows = (forward ? p.k : p.c) / p.groups;
-  const int64_t channels = (forward ? p.c : p.k) / p.groups;
-  const int64_t area = pixels(forward ? p.output : p.input), taps = taps_of(p);
-  if (plan.isa->pairs.tiles) {
-    const int64_t least = taps == 1 ? 64 : 16;
-    const double work = static_cast<double>(rows * channels) * static_cast<double>(area * taps);
-    return rows >= least && channels >= least && area >= 32 && work >= 5e5;
-  }
-  if (Products == 1 && is_small_map(plan)) return true;
-  if (plan.stored == ElementType::bf16)
-    return Products == 1 && prefers_bfloat16(plan, rows, channels, area);
-  return Products == 1 && area >= 100 && channels >= 3 && rows >= (taps == 1 ? 32 : 3) &&
-         (!forward || p.stride[2] <= 2) &&
-         (line_on_map(p) || !would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
-}
-
 }  // namespace
 
 const ConvAlgorithm bf16x1_forward{
-    "bf16x1", Direction::forward, Precision::medium, split_refuses, prefers<1>,
+    "bf16x1", Direction::forward, Precision::medium, split_refuses, pairs_pay<1>,
     plan_products<1>, run_split, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_forward{
-    "bf16x3", Direction::forward, Precision::high, split_refuses, prefers<3>,
+    "bf16x3", Direction::forward, Precision::high, split_refuses, pairs_pay<3>,
     plan_products<3>, run_split};
 const ConvAlgorithm bf16x6_forward{
-    "bf16x6", Direction::forward, Precision::highest, split_refuses, prefers<6>,
+    "bf16x6", Direction::forward, Precision::highest, split_refuses, pairs_pay<6>,
     plan_products<6>, run_split};
 const ConvAlgorithm bf16x1_input{
-    "bf16x1", Direction::input, Precision::medium, split_refuses, prefers<1>,
+    "bf16x1", Direction::input, Precision::medium, split_refuses, pairs_pay<1>,
     plan_products<1>, run_split, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_input{
-    "bf16x3", Direction::input, Precision::high, split_refuses, prefers<3>,
+    "bf16x3", Direction::input, Precision::high, split_refuses, pairs_pay<3>,
     plan_products<3>, run_split};
 const ConvAlgorithm bf16x6_input{
-    "bf16x6", Direction::input, Precision::highest, split_refuses, prefers<6>,
+    "bf16x6", Direction::input, Precision::highest, split_refuses, pairs_pay<6>,
     plan_products<6>, run_split};
 
 }  // namespace pyconv

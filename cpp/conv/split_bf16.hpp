@@ -55,10 +55,6 @@ struct SplitMemory {
   SplitMemory(const ConvPlan& plan, Arena& arena);
 };
 
-// F(4, 3) of 1x3 and 3x1 filters is ahead of pairs on signals, 1.2 times on 900 samples, but not on
-// maps, 0.86 on 64x56x56 (Zen 5, November 2026).
-inline bool line_on_map(const ConvProblem& p) { return taps_of(p) == 3 && p.output[1] > 1; }
-
 // The columns of a product are those of the result; then they are stored there, if it is float32.
 inline bool columns_are_results(const ConvPlan& plan, const SplitPhase& phase) {
   return phase.segments == 1 && phase.pitch == phase.grid[1] && plan.split->phases.size() == 1;
@@ -66,6 +62,12 @@ inline bool columns_are_results(const ConvPlan& plan, const SplitPhase& phase) {
 inline bool stores_in_place(const ConvPlan& plan, const SplitPhase& phase) {
   return columns_are_results(plan, phase) && plan.taken == ElementType::f32;
 }
+
+// split_bf16_choice.cpp: where so many products a number are expected to be faster than float32.
+template <int Products>
+bool pairs_pay(const ConvPlan& plan);  // forward and data gradient
+template <int Products>
+bool pairs_pay_weight(const ConvPlan& plan);
 
 void plan_split(ConvPlan& plan, int products);
 const char* split_refuses(const ConvPlan& plan);

@@ -317,46 +317,16 @@ void plan_products(ConvPlan& plan) {
   plan_weight(plan, Products);
 }
 
-// Matrix units: from the rates of the instructions, not timed. Vectors: where a filter has taps
-// that share the split rows, the stride is 1 and maps and channels are not small, one product is
-// 1.1 to 2.7 times as fast as float32 (layers of benchmarks/, Zen 5, November 2026); 1x1 filters
-// are not, and Winograd is faster still.
-// Arrays of bfloat16 are not split: 1x1 filters, strides and few channels pay as well. 3x3 filters
-// of middling maps are a matter for Winograd. (Layers of benchmarks/, Zen 5, November 2026.)
-bool prefers_bfloat16(const ConvPlan& plan, int64_t filters, int64_t channels, int64_t area) {
-  const ConvProblem& p = plan.problem;
-  const bool square = p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
-                      p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1;
-  if (square && filters >= 32 && channels >= 32 && area >= 784 && area <= 10000) return false;
-  return area >= 196 && channels >= 3 && filters >= 16;
-}
-
-template <int Products>
-bool prefers(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  const int64_t filters = p.k / p.groups, channels = p.c / p.groups, taps = taps_of(p);
-  const int64_t area = pixels(p.output);
-  if (plan.isa->pairs.tiles) {
-    const int64_t least = taps == 1 ? 64 : 16;
-    const double work = static_cast<double>(filters * channels) * static_cast<double>(area * taps);
-    return filters >= least && channels >= least && area >= 32 && work >= 5e5;
-  }
-  if (plan.stored == ElementType::bf16)
-    return Products == 1 && prefers_bfloat16(plan, filters, channels, area);
-  return Products == 1 && taps > 1 && p.stride[1] == 1 && p.stride[2] == 1 && area >= 100 &&
-         channels >= 8 && filters >= 4 && (line_on_map(p) || !would_run(winograd_4x4_weight, plan));
-}
-
 }  // namespace
 
 const ConvAlgorithm bf16x1_weight{
-    "bf16x1", Direction::weight, Precision::medium, split_refuses, prefers<1>,
+    "bf16x1", Direction::weight, Precision::medium, split_refuses, pairs_pay_weight<1>,
     plan_products<1>, run_weight, nullptr, 1, false, true};
 const ConvAlgorithm bf16x3_weight{
-    "bf16x3", Direction::weight, Precision::high, split_refuses, prefers<3>,
+    "bf16x3", Direction::weight, Precision::high, split_refuses, pairs_pay_weight<3>,
     plan_products<3>, run_weight};
 const ConvAlgorithm bf16x6_weight{
-    "bf16x6", Direction::weight, Precision::highest, split_refuses, prefers<6>,
+    "bf16x6", Direction::weight, Precision::highest, split_refuses, pairs_pay_weight<6>,
     plan_products<6>, run_weight};
 
 }  // namespace pyconv

@@ -294,10 +294,10 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
 // Where transforming the filters, and tiles that fill no vector, do not eat the gain: measured on
 // the 3x3 layers of benchmarks/ and on 3x3 to 28x28 maps of 64 to 512 channels, Zen 5, November
 // 2026.
-bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
+bool prefers(const ConvPlan& plan, int64_t least) {
   const WinogradView v(plan);
   return v.rows >= 32 && v.channels >= 32 && v.result_plane() >= least &&
-         tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, m);
+         tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, 2);
 }
 
 // Three taps in a line: F(2, 3) has 2/3 of the products, F(4, 3) half. Measured on lines of 24 to
@@ -317,7 +317,7 @@ bool prefers_line(const ConvPlan& plan, int64_t m) {
 bool prefers_2x2(const ConvPlan& plan) {
   if (one_line(plan.problem)) return prefers_line(plan, 2);
   const bool few_filters = !plan.packed && WinogradView(plan).rows < 64;
-  return prefers(plan, 2, few_filters ? 100 : 36);
+  return prefers(plan, few_filters ? 100 : 36);
 }
 
 bool has_few_tiles(const ConvPlan& plan, int64_t m) {
@@ -326,12 +326,21 @@ bool has_few_tiles(const ConvPlan& plan, int64_t m) {
     return WinogradGrid<T>(plan, winograd_kernels<T>(plan, m)).few;
   });
 }
+// F(4x4) has 36 products for 16 covered pixels where F(2x2) has 16 for 4, but covers more: it gains
+// from a quarter fewer on (13x13 pixels 1.1 to 1.3 times, 9x9 nothing; 128 to 384 channels).
+bool has_fewer_products(const ConvPlan& plan) {
+  const WinogradView v(plan);
+  const auto& result = v.forward ? plan.problem.output : plan.problem.input;
+  return 45 * covered_pixels(plan.problem, result, 4) <=
+         64 * covered_pixels(plan.problem, result, 2);
+}
+
 // Interleaved images that do not fit the caches fill few tiles of 4x4.
 bool prefers_4x4(const ConvPlan& plan) {
   if (one_line(plan.problem)) return prefers_line(plan, 4);
   const auto& dilation = plan.problem.dilation;
   const bool dense = dilation[1] == 1 && dilation[2] == 1;
-  return prefers(plan, 4, 121) && (dense || has_few_tiles(plan, 4));
+  return prefers(plan, 121) && has_fewer_products(plan) && (dense || has_few_tiles(plan, 4));
 }
 
 }  // namespace

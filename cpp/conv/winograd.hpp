@@ -170,14 +170,19 @@ struct WinogradMemory {
   }
 };
 
-// Whether tiles lie over the result well enough to gain: not over half as many pixels as it has.
-inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t m) {
+// Pixels under the tiles of a result.
+inline int64_t covered_pixels(const ConvProblem& p, const int64_t (&result)[3], int64_t m) {
   int64_t covered = 1;
   for (int i = 1; i < 3; ++i) {
     const int64_t step = winograd_dilation(p, i), side = p.kernel[i] == 1 ? 1 : m;
     covered *= ceil_div(ceil_div(result[i], step), side) * side * step;
   }
-  return 2 * covered <= 3 * pixels(result);
+  return covered;
+}
+
+// Whether tiles lie over the result well enough to gain: not over half as many pixels as it has.
+inline bool tiles_fit(const ConvProblem& p, const int64_t (&result)[3], int64_t m) {
+  return 2 * covered_pixels(p, result, m) <= 3 * pixels(result);
 }
 
 // Channels of one chain, all about as long.

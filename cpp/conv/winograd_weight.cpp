@@ -223,7 +223,8 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
   });
 }
 
-// Measured on the 3x3 layers of benchmarks/, Zen 5, November 2026.
+// Measured on the 3x3 layers of benchmarks/ and on 7x7 to 40x40 maps of 32 to 512 channels, Zen 5,
+// November 2026.
 bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
   const ConvProblem& p = plan.problem;
   return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.output[1] * p.output[2] >= least &&
@@ -236,12 +237,12 @@ bool enough_channels(const ConvProblem& p) { return std::min(p.k, p.c) / p.group
 
 bool prefers_2x2(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  if (!one_line(p)) return prefers(plan, 2, 196);
+  if (!one_line(p)) return prefers(plan, 2, enough_channels(p) ? 100 : 196);
   return p.output[1] == 1 && p.output[2] >= 2048 && enough_channels(p);
 }
 bool prefers_4x4(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  if (!prefers(plan, 4, 784)) return false;
+  if (!prefers(plan, 4, 225)) return false;
   return !one_line(p) || (enough_channels(p) && (one_row(p) || pixels(p.output) <= 8192));
 }
 
