@@ -1,11 +1,13 @@
 // One filter on whole planes, straight from the image: vector over the pixels of a row. Square
-// filters at stride 1 have depthwise_walk.hpp, data gradients at stride 2 depthwise_quads.hpp.
+// filters at stride 1 have depthwise_walk.hpp, data gradients at stride 2 depthwise_quads.hpp, lines
+// depthwise_line.hpp.
 //
 // Some rows of results are held in registers; each source row is read once per tap column and
 // serves every result that it reaches. Rows and columns outside the image are masked off: nothing
 // is copied. A load that crosses a cache line takes a whole cycle on Zen 5 and nearly all do, which
 // is why rows share them; masks cost nothing.
 #pragma once
+#include "kernels/depthwise_line.hpp"
 #include "kernels/depthwise_plane.hpp"
 #include "kernels/depthwise_quad_twins.hpp"
 #include "kernels/depthwise_twins.hpp"
@@ -193,6 +195,7 @@ DepthwiseFunction<T> depthwise_function(const DepthwiseArgs<T>& a) {
       default: return depthwise_plane<Columns::strided, 5, false, T>;
     }
   }
+  if (taps == 1 && a.rows == 1) return depthwise_line<T>;
   if (taps == a.column_taps[0].count) {
     if (taps == 3) return depthwise_walk<3, T>;
     if (taps == 5) return depthwise_walk<5, T>;

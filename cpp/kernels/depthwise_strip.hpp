@@ -7,20 +7,69 @@
 
 namespace {
 
-template <class T>
-void strip(const StripArgs<T>& a) {
+// R rows of V vectors, of which the last holds `n` columns: so many sums at once that none waits for
+// its own multiply-adds, and a weight is read once for them all.
+template <class T, int R, int V>
+inline void strip_block(const StripArgs<T>& a, int64_t y, int64_t x, int n) {
   constexpr int lanes = Vec<T>::lanes;
   const Vec<T> zero = Vec<T>::zero(), bias = Vec<T>::set(a.bias);
+  T* const out = a.out + y * a.out_row + x;
+  const ptrdiff_t at = y * a.source_row + x;
+  Vec<T> s[R][V];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+      s[r][v] = a.accumulate
+                    ? Vec<T>::load_n(out + r * a.out_row + v * lanes, v == V - 1 ? n : lanes)
+                    : bias;
+  for (int64_t t = 0; t < a.tap_count; ++t) {
+    const T* in = a.taps[t] + at;
+    const Vec<T> weight = Vec<T>::set(a.weights[t]);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v)
+        s[r][v] = fma(weight, Vec<T>::load(in + r * a.source_row + v * lanes), s[r][v]);
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      if (a.relu) s[r][v] = select(le(s[r][v], zero), zero, s[r][v]);
+      T* const to = out + r * a.out_row + v * lanes;
+      if (v < V - 1) {
+        s[r][v].store(to);
+      } else {
+        s[r][v].store_n(to, n);
+      }
+    }
+}
+
+template <class T>
+void strip(const StripArgs<T>& a) {
+  constexpr int lanes = Vec<T>::lanes, most = 4;
+  if (a.columns <= lanes) {
+    const int n = static_cast<int>(a.columns);
+    int64_t y = 0;
+    for (; y + most <= a.rows; y += most) strip_block<T, most, 1>(a, y, 0, n);
+    for (; y < a.rows; ++y) strip_block<T, 1, 1>(a, y, 0, n);
+    return;
+  }
   for (int64_t y = 0; y < a.rows; ++y) {
-    T* out = a.out + y * a.out_row;
-    const ptrdiff_t row = y * a.source_row;
-    for (int64_t x = 0; x < a.columns; x += lanes) {
-      const int n = a.columns - x < lanes ? static_cast<int>(a.columns - x) : lanes;
-      Vec<T> s = a.accumulate ? Vec<T>::load_n(out + x, n) : bias;
-      for (int64_t t = 0; t < a.tap_count; ++t)
-        s = fma(Vec<T>::set(a.weights[t]), Vec<T>::load(a.taps[t] + row + x), s);
-      if (a.relu) s = select(le(s, zero), zero, s);
-      s.store_n(out + x, n);
+    int64_t x = 0;
+    for (; x + most * lanes <= a.columns; x += most * lanes)
+      strip_block<T, 1, most>(a, y, x, lanes);
+    const int64_t left = a.columns - x;
+    const auto tail = [&](int v) { return static_cast<int>(left - v * lanes); };
+    if (left > 3 * lanes) {
+      strip_block<T, 1, 4>(a, y, x, tail(3));
+    } else if (left > 2 * lanes) {
+      strip_block<T, 1, 3>(a, y, x, tail(2));
+    } else if (left > lanes) {
+      strip_block<T, 1, 2>(a, y, x, tail(1));
+    } else if (left > 0) {
+      strip_block<T, 1, 1>(a, y, x, tail(0));
     }
   }
 }
