@@ -36,3 +36,21 @@ def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm
     g[:, :, 4, 5] = 1
     dw = arrays.conv2d_weight(x[1:], (1, 1, high, wide), g[1:], **how)
     assert (dw == HUGE[dtype]).all()
+
+
+@pytest.mark.parametrize("dtype", HUGE)
+def test_at_stride_2_sums_may_overflow_as_well(dtype, isa):
+    how = {"stride": 2, "padding": 1, "algorithm": "winograd_2x2"}
+    x = np.ones((2, 40, 8, 8), dtype)
+    x[1, 0] = HUGE[dtype] * np.where(np.arange(8) // 2 % 2, -1, 1)
+    w = np.zeros((40, 40, 3, 3), dtype)
+    w[np.arange(40), np.arange(40)] = np.eye(3)[0][:, None] * np.eye(3)[1]
+    y = arrays.conv2d(x, w, **how)
+    assert np.array_equal(y, arrays.conv2d(x, w, stride=2, padding=1, algorithm="naive"))
+    assert np.abs(y[1]).max() == HUGE[dtype]
+    dy = np.ones((2, 40, 4, 4), dtype)
+    dy[1, 0] = HUGE[dtype] * np.where(np.arange(4) % 2, -1, 1)
+    dx = arrays.conv2d_input(x.shape, w, dy, **how)
+    naive = how | {"algorithm": "naive"}
+    assert np.array_equal(dx, arrays.conv2d_input(x.shape, w, dy, **naive))
+    assert np.abs(dx[1]).max() == HUGE[dtype]

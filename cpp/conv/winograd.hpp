@@ -27,7 +27,8 @@ struct WinogradView {
     result = forward ? p.output : p.input;
     for (int i = 0; i < 3; ++i) {
       dilation[i] = winograd_dilation(p, i);
-      pad[i] = forward ? p.pad_lo[i] : extent(p, i) - 1 - p.pad_lo[i];
+      pad[i] = forward ? p.pad_lo[i] : p.stride[i] == 1 ? extent(p, i) - 1 - p.pad_lo[i]
+                                                        : (1 - p.pad_lo[i]) / 2;
     }
   }
   int64_t source_plane() const { return source[1] * source[2]; }
@@ -41,6 +42,13 @@ inline bool one_row(const ConvProblem& p) { return p.kernel[1] == 1; }
 inline bool one_column(const ConvProblem& p) { return p.kernel[2] == 1; }
 inline bool one_line(const ConvProblem& p) { return one_row(p) || one_column(p); }
 
+// 3x3 taps at stride 2 have tiles of their own, but for winograd_parts.
+template <class T>
+const WinogradKernels<T>& stride_2_kernels(const ConvPlan& plan) {
+  const bool forward = plan.direction == Direction::forward;
+  return kernels_of<T>(*plan.isa).winograd_stride[forward ? 0 : 1];
+}
+
 template <class T>
 const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan, int64_t m) {
   const int shape = one_row(plan.problem) ? 1 : one_column(plan.problem) ? 2 : 0;
@@ -49,6 +57,9 @@ const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan, int64_t m) {
 
 template <class T>
 const WinogradKernels<T>& winograd_kernels(const ConvPlan& plan) {
+  const ConvAlgorithm* const a = plan.algorithm;
+  if (plan.problem.stride[2] == 2 && (a == &winograd_2x2_forward || a == &winograd_2x2_input))
+    return stride_2_kernels<T>(plan);
   return winograd_kernels<T>(plan, small_tiles(plan) ? 2 : 4);
 }
 
@@ -96,6 +107,8 @@ inline int64_t panel_vectors(int64_t vectors, bool split, int64_t most) {
 template <class T>
 struct WinogradGrid {
   int64_t m[3], side[3], points;    // of a tile: outputs and points in each dimension, all points
+  int64_t reach[3], step[3];        // pixels under a tile, and from one tile to the next
+  int64_t filter_side[3], filter_points;  // of a filter
   int64_t across, down;             // tiles a row, rows of tiles: of a residue
   int64_t rows, lines;              // of tiles: of all residues of rows; and of columns
   int64_t unit;                     // tiles that are not parted where few are: one of a line alone
@@ -110,7 +123,11 @@ struct WinogradGrid {
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
     std::copy(w.tile, w.tile + 3, m);
     std::copy(w.side, w.side + 3, side);
+    std::copy(w.reach, w.reach + 3, reach);
+    std::copy(w.step, w.step + 3, step);
+    std::copy(w.filter_side, w.filter_side + 3, filter_side);
     points = side[1] * side[2];
+    filter_points = filter_side[1] * filter_side[2];
     across = ceil_div(ceil_div(v.result[2], v.dilation[2]), m[2]);
     down = ceil_div(ceil_div(v.result[1], v.dilation[1]), m[1]);
     rows = down * v.dilation[1];
@@ -133,6 +150,11 @@ struct WinogradGrid {
     filter_point = v.channels * filters + lanes;
   }
   int64_t tiles() const { return lines * across; }  // of an image
+  // The point of the filters that a point of the tiles meets.
+  int64_t filter_of(int64_t i) const {
+    return std::min(i / side[2], filter_side[1] - 1) * filter_side[2] +
+           std::min(i % side[2], filter_side[2] - 1);
+  }
   // Where band i begins: whole vectors, as even as they come.
   int64_t edge(int64_t i) const {
     return std::min(across, ceil_div(across, lanes) * i / bands * lanes);
@@ -205,6 +227,7 @@ void multiply_filters(const Kernels<T>& k, TileArgs<T>& t, const T* panel, int64
 }
 
 const char* winograd_refuses(const ConvPlan& plan);
+const char* winograd_2x2_refuses(const ConvPlan& plan);  // not at stride 2, on small maps
 void plan_winograd(ConvPlan& plan);  // winograd_plan.cpp
 // winograd_few_tiles.cpp
 template <class T>

@@ -37,8 +37,8 @@ struct Tiles {
     block = count * chain;
     point = chains * block + g.lanes;  // see WinogradMemory
     plane = g.points * point;
-    height = ((g.down - 1) * g.m[1] + g.side[1]) * v.dilation[1];
-    width = ((g.across - 1) * g.m[2] + g.side[2]) * v.dilation[2];
+    height = ((g.down - 1) * g.step[1] + g.reach[1]) * v.dilation[1];
+    width = ((g.across - 1) * g.step[2] + g.reach[2]) * v.dilation[2];
   }
 };
 
@@ -53,7 +53,7 @@ struct TaskMemory {
   int64_t filters_point, products_point;
   TaskMemory(const ConvPlan& plan, const WinogradGrid<T>& g, Arena& arena) {
     filters_point = plan.packed ? g.filter_point : plan.depth_block * g.filters + g.lanes;
-    filters = arena.take<T>(plan.packed ? 0 : g.points * filters_point);
+    filters = arena.take<T>(plan.packed ? 0 : g.filter_points * filters_point);
     taps = arena.take<T>(plan.packed ? 0 : filter_taps(plan, g.filters));
     products_point = plan.column_block * g.filters + g.lanes;
     products = arena.take<T>(g.points * products_point);
@@ -116,11 +116,11 @@ void transform_tiles(const ConvPlan& plan, const T* source, int64_t channel, int
     lay_row(k, source + channel * v.source_plane(), size, size[2], y - v.pad[1], -v.pad[2], s.width,
             count, g.lanes, strip + y * s.width * g.lanes);
   const int64_t pixel = v.dilation[2] * g.lanes;
-  WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.m[2] * pixel, count,
-                         nullptr, s.point, 1, g.m[2] * pixel, s.chain};
+  WinogradInputArgs<T> t{nullptr, v.dilation[1] * s.width * g.lanes, pixel, g.step[2] * pixel, count,
+                         nullptr, s.point, 1, g.step[2] * pixel, s.chain};
   for_runs(g, v, 0, g.tiles(), [&](int64_t tile, int64_t run, int64_t y, int64_t x) {
     t.tiles = run;
-    t.strip = strip + (y * s.width + x) * g.lanes;
+    t.strip = strip + (y * g.step[1] / g.m[1] * s.width + x * g.step[2] / g.m[2]) * g.lanes;
     t.points = tiles + channel / s.chain * s.block + tile * s.chain + channel % s.chain;
     w.input(t);
   });
@@ -145,7 +145,7 @@ class PanelTask {
     tiles += group_ * s_.plane;
     if (packed) {
       const int64_t panel = group_ * g_.filter_panels + panel_;
-      multiply_channels(tiles, packed + panel * g_.points * g_.filter_point, 0, v_.channels);
+      multiply_channels(tiles, packed + panel * g_.filter_points * g_.filter_point, 0, v_.channels);
       return;
     }
     int64_t from = 0;
@@ -202,14 +202,15 @@ class PanelTask {
     const auto* const kernels = k_.tile;
     const auto vectors = static_cast<std::size_t>(vectors_) - 1;
     for (int64_t point = 0; point < g_.points; ++point) {
+      const T* const panel = filters + g_.filter_of(point) * memory_.filters_point;
+      const int64_t later = point + 1 < g_.points ? g_.filter_of(point + 1) : g_.filter_points;
+      const T* const after = filters + later * memory_.filters_point;
       int64_t at = from;
       do {  // at least once: without channels the products are zero
         t.depth = std::min(s_.chain, to - at);
         t.accumulate = at > 0;
-        t.b = filters + point * memory_.filters_point + (at - from) * g_.filters;
-        const bool last = at + t.depth >= to;
-        const T* next = last ? filters + (point + 1) * memory_.filters_point
-                             : t.b + t.depth * g_.filters;
+        t.b = panel + (at - from) * g_.filters;
+        const T* next = at + t.depth >= to ? after : t.b + t.depth * g_.filters;
         for (int64_t i = 0; i < images_; ++i) {
           const T* a = tiles + i * plan_.problem.groups * s_.plane + point * s_.point +
                        at / s_.chain * s_.block + part_.from * s_.chain;

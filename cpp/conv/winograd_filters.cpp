@@ -17,7 +17,7 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
     const int64_t panel = task % g.filter_panels, group = task / g.filter_panels / chunks;
     const int64_t from = task / g.filter_panels % chunks * filter_channels;
     T* taps = static_cast<T*>(task_scratch(bytes));
-    T* points = out + (group * g.filter_panels + panel) * g.points * g.filter_point;
+    T* points = out + (group * g.filter_panels + panel) * g.filter_points * g.filter_point;
     transform_panel(plan, weight, group, panel, from, std::min(v.channels, from + filter_channels),
                     points + from * g.filters, g.filter_point, taps);
   });
@@ -34,7 +34,7 @@ void transform_panel(const ConvPlan& plan, const T* weight, int64_t group, int64
   const int64_t taps_of_filter = taps_of(plan.problem);
   for (int64_t i = 0; i < taps_of_filter; ++i)
     part.taps[i] = (forward ? i : taps_of_filter - 1 - i) * g.filters;
-  for (int64_t i = 0; i < g.points; ++i) part.points[i] = i * point;
+  for (int64_t i = 0; i < g.filter_points; ++i) part.points[i] = i * point;
   transform_parts(plan, weight, g.filters, group, panel, from, to, points, &part, 1, taps);
 }
 template void transform_panel(const ConvPlan&, const float*, int64_t, int64_t, int64_t, int64_t,

@@ -36,7 +36,7 @@ void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const WinogradGrid<T> g(plan);
   plan.packed_panel = g.filters;
-  plan.packed_elements = plan.problem.groups * g.filter_panels * g.points * g.filter_point;
+  plan.packed_elements = plan.problem.groups * g.filter_panels * g.filter_points * g.filter_point;
   if (g.few) return plan_few_tiles<T>(plan);
   const Kernels<T>& k = kernels_of<T>(*plan.isa);
   const int64_t vectors = ceil_div(g.lines * g.band, g.lanes);  // of a band
@@ -71,6 +71,24 @@ const char* winograd_refuses(const ConvPlan& plan) {
       return "the dilation is larger than the image";
   }
   return nullptr;
+}
+
+const char* winograd_2x2_refuses(const ConvPlan& plan) {
+  const ConvProblem& p = plan.problem;
+  if (p.stride[1] == 1 && p.stride[2] == 1) return winograd_refuses(plan);
+  if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
+  for (int i = 1; i < 3; ++i) {
+    if (p.kernel[i] != 3) return "the kernel is not 3x3";
+    if (p.stride[i] != 2) return "the stride is neither 1 nor 2 in both directions";
+    if (p.dilation[i] != 1) return "it is dilated and has a stride";
+    if (plan.direction == Direction::input && p.pad_lo[i] % 2 == 0)
+      return "the padding before is even";
+  }
+  const bool few = with_type(plan.type, [&](auto tag) {
+    using T = decltype(tag);
+    return WinogradGrid<T>(plan, stride_2_kernels<T>(plan)).few;
+  });
+  return few ? nullptr : "it has a stride, and tiles of over 8 MB or few filters";
 }
 
 void plan_winograd(ConvPlan& plan) {

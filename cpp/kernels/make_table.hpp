@@ -46,18 +46,37 @@ constexpr void fill_tall(Kernels<T>& k) {
   }
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 constexpr WinogradKernels<T> make_winograd() {
-  return {{1, H, W}, {1, Minimal<H>::points, Minimal<W>::points}, &winograd_input<T, H, W>,
-          &winograd_output<T, H, W>, &winograd_pixels<T, H, W>, &winograd_gradient<T, H, W>,
-          &winograd_weight<T, H, W>, &winograd_filter<T, H, W>};
+  WinogradKernels<T> k{};
+  for (int i = 0; i < 2; ++i) {
+    k.tile[i + 1] = i ? W::outputs : H::outputs;
+    k.side[i + 1] = i ? W::points : H::points;
+    k.reach[i + 1] = i ? W::inputs : H::inputs;
+    k.step[i + 1] = i ? W::step : H::step;
+    k.filter_side[i + 1] = i ? W::filters : H::filters;
+  }
+  k.tile[0] = k.side[0] = k.reach[0] = k.step[0] = k.filter_side[0] = 1;
+  k.input = &winograd_input<T, H, W>;
+  k.pixels = &winograd_pixels<T, H, W>;
+  k.filter = &winograd_filter<T, H, W>;
+  return k;
+}
+
+template <class T, class H, class W>
+constexpr WinogradKernels<T> with_weight() {
+  WinogradKernels<T> k = make_winograd<T, H, W>();
+  k.output = &winograd_output<T, H, W>;
+  k.gradient = &winograd_gradient<T, H, W>;
+  k.weight = &winograd_weight<T, H, W>;
+  return k;
 }
 
 template <class T, int M>
 constexpr void fill_winograd(WinogradKernels<T> (&k)[3]) {
-  k[0] = make_winograd<T, M, M>();
-  k[1] = make_winograd<T, 1, M>();
-  k[2] = make_winograd<T, M, 1>();
+  k[0] = with_weight<T, Minimal<M>, Minimal<M>>();
+  k[1] = with_weight<T, Minimal<1>, Minimal<M>>();
+  k[2] = with_weight<T, Minimal<M>, Minimal<1>>();
 }
 
 template <class T, int Form, int K, int Step>
@@ -107,6 +126,8 @@ constexpr Kernels<T> make_kernels() {
   k.fma_chains = &fma_chains<T>;
   fill_winograd<T, 2>(k.winograd[0]);
   fill_winograd<T, 4>(k.winograd[1]);
+  k.winograd_stride[0] = make_winograd<T, Halving, Halving>();
+  k.winograd_stride[1] = make_winograd<T, Doubling, Doubling>();
   k.pool = pool_kernels<T>();
   k.elementwise = {&relu<T>, &relu_backward<T>, &relu_bits<T>, &relu_bits_backward<T>};
   return k;

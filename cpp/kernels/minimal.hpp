@@ -1,4 +1,5 @@
-// Winograd's minimal filtering F(M, 3) in one dimension: M outputs of 3 taps from M + 2 products.
+// Winograd's minimal filtering F(M, 3) in one dimension: M outputs of 3 taps from M + 2 products; and
+// of 3 taps at stride 2.
 //
 //   out = A^T [ (G w) * (B^T d) ]          * element by element, summed over channels
 //
@@ -13,12 +14,14 @@
 
 namespace {
 
+// `inputs`: pixels under a tile, `step`: from one tile's to the next; `filters`: points of the filter,
+// of which the last serves all further points of a tile.
 template <int M>
 struct Minimal;
 
 template <>
 struct Minimal<1> {
-  static constexpr int points = 1, taps = 1;
+  static constexpr int points = 1, taps = 1, inputs = 1, outputs = 1, step = 1, filters = 1;
   template <class T>
   static void input(const Vec<T> (&d)[1], Vec<T> (&v)[1]) { v[0] = d[0]; }
   template <class T>
@@ -33,7 +36,7 @@ struct Minimal<1> {
 
 template <>
 struct Minimal<2> {
-  static constexpr int points = 4, taps = 3;
+  static constexpr int points = 4, taps = 3, inputs = 4, outputs = 2, step = 2, filters = 4;
   template <class T>
   static void input(const Vec<T> (&d)[4], Vec<T> (&v)[4]) {
     v[0] = sub(d[0], d[2]);
@@ -74,7 +77,7 @@ struct Minimal<2> {
 
 template <>
 struct Minimal<4> {
-  static constexpr int points = 6, taps = 3;
+  static constexpr int points = 6, taps = 3, inputs = 6, outputs = 4, step = 4, filters = 6;
   static constexpr double p = 0.625, q = 1.5, pp = p * p, qq = q * q;
   static constexpr double np = 1 / (2 * pp * (pp - qq)), nq = 1 / (2 * qq * (qq - pp));
   template <class T>
@@ -133,6 +136,57 @@ struct Minimal<4> {
     y[0] = add(m[0], add(a, e));
     y[1] = fma(c<T>(p), sub(m[1], m[2]), mul(c<T>(q), sub(m[3], m[4])));
     y[2] = fma(c<T>(pp), a, fma(c<T>(qq), e, m[5]));
+  }
+};
+
+// Three taps at stride 2. Pixels of even and of odd number are apart: those two taps that meet the
+// first make F(2, 2), points 0, 1, inf, and the tap between them meets the others. Five products for
+// two results instead of six; nothing is divided, nothing grows.
+struct FilterOfStride2 {
+  static constexpr int points = 5, taps = 3, filters = 4;
+  template <class T>
+  static void filter(const Vec<T> (&w)[3], Vec<T> (&u)[4]) {
+    u[0] = w[0];
+    u[1] = add(w[0], w[2]);
+    u[2] = w[2];
+    u[3] = w[1];
+  }
+};
+
+struct Halving : FilterOfStride2 {
+  static constexpr int inputs = 5, outputs = 2, step = 4;
+  template <class T>
+  static void input(const Vec<T> (&d)[5], Vec<T> (&v)[5]) {
+    v[0] = sub(d[0], d[2]);
+    v[1] = d[2];
+    v[2] = sub(d[4], d[2]);
+    v[3] = d[1];
+    v[4] = d[3];
+  }
+  template <class T>
+  static void output(const Vec<T> (&m)[5], Vec<T> (&y)[2]) {
+    y[0] = add(add(m[0], m[1]), m[3]);
+    y[1] = add(add(m[1], m[2]), m[4]);
+  }
+};
+
+// The data gradient, filter turned: the middle tap alone meets results 0 and 2, the others 1 and 3.
+struct Doubling : FilterOfStride2 {
+  static constexpr int inputs = 3, outputs = 4, step = 2;
+  template <class T>
+  static void input(const Vec<T> (&d)[3], Vec<T> (&v)[5]) {
+    v[0] = sub(d[0], d[1]);
+    v[1] = d[1];
+    v[2] = sub(d[2], d[1]);
+    v[3] = d[0];
+    v[4] = d[1];
+  }
+  template <class T>
+  static void output(const Vec<T> (&m)[5], Vec<T> (&y)[4]) {
+    y[0] = m[3];
+    y[1] = add(m[0], m[1]);
+    y[2] = m[4];
+    y[3] = add(m[1], m[2]);
   }
 };
 

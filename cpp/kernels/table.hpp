@@ -273,7 +273,9 @@ struct WinogradFilterArgs {
 
 template <class T>
 struct WinogradKernels {
-  int tile[3], side[3];  // outputs and points of a tile in each dimension
+  int tile[3], side[3];   // outputs and points of a tile in each dimension
+  int reach[3], step[3];  // pixels under it, and from one to the next
+  int filter_side[3];     // points of a filter: the last serves all further points of a tile
   void (*input)(const WinogradInputArgs<T>&);
   bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
   bool (*pixels)(const WinogradPixelArgs<T>&);   // likewise
@@ -314,6 +316,8 @@ struct Kernels {
   T (*fma_chains)(int64_t steps);  // 12 independent chains, to measure the peak of this core
   // F(2, 3) and F(4, 3), of filters of 3x3, 1x3 and 3x1 taps.
   WinogradKernels<T> winograd[2][3];
+  // Filters of 3x3 taps at stride 2, forward and data gradient: only with filters as lanes.
+  WinogradKernels<T> winograd_stride[2];
   PoolKernels<T> pool;
   ElementwiseKernels<T> elementwise;
 };

@@ -3,9 +3,10 @@
 //
 //   out = A^T [ (G w G^T) * (B^T d B) ] A          * element by element, summed over channels
 //
-// A filter with one tap in rows or in columns has nothing to save there: F(1 x M, 1 x 3) and
-// F(M x 1, 3 x 1) are H = 1 or W = 1 of the same. Every kernel works on a vector of tiles (or
-// filters): one transform of a column or row at a time, all points of them in registers.
+// H and W are the transforms of columns and rows. A filter with one tap in rows or in columns has
+// nothing to save there: F(1 x M, 1 x 3) and F(M x 1, 3 x 1) have Minimal<1> as H or W. Every kernel
+// works on a vector of tiles (or filters): one transform of a column or row at a time, all points of
+// them in registers.
 #pragma once
 #include "kernels/minimal.hpp"
 #include "kernels/table.hpp"
@@ -24,17 +25,17 @@ PYCONV_UNROLLED void store_first(Vec<T> v, T* out, int64_t n) {
 }
 
 // One vector of lanes. The loops are unrolled by order: GCC else keeps `half` in memory.
-template <class T, int H, int W, bool whole>
+template <class T, class H, class W, bool whole>
 inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
-  Vec<T> half[rows][columns];
+  constexpr int rows = H::points, columns = W::points;
+  Vec<T> half[rows][W::inputs];
 #pragma GCC unroll 8
-  for (int x = 0; x < columns; ++x) {
-    const T* in = a.strip + x % W * a.residue + x / W * a.next + i;
-    Vec<T> d[rows], v[rows];
+  for (int x = 0; x < W::inputs; ++x) {
+    const T* in = a.strip + x % W::step * a.residue + x / W::step * a.next + i;
+    Vec<T> d[H::inputs], v[rows];
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) d[r] = Vec<T>::load(in + r * a.row);
-    Minimal<H>::input(d, v);
+    for (int r = 0; r < H::inputs; ++r) d[r] = Vec<T>::load(in + r * a.row);
+    H::input(d, v);
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) half[r][x] = v[r];
   }
@@ -42,7 +43,7 @@ inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
     Vec<T> v[columns];
-    Minimal<W>::input(half[r], v);
+    W::input(half[r], v);
 #pragma GCC unroll 8
     for (int x = 0; x < columns; ++x, out += a.point) {
       if (whole) {
@@ -54,7 +55,7 @@ inline void input_vector(const WinogradInputArgs<T>& a, int64_t i) {
   }
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 void winograd_input(const WinogradInputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   WinogradInputArgs<T> tile = a;
@@ -111,32 +112,32 @@ PYCONV_UNROLLED void store_columns(const Vec<T> (&y)[W], T* out, ptrdiff_t step,
 }
 
 // The columns of a tile's points at `in` transformed back, of one vector of which `n` lanes count.
-template <class T, int H, int W, bool whole>
+template <class T, class H, class W, bool whole>
 inline void columns_back(const T* in, ptrdiff_t point, int n,
-                         Vec<T> (&half)[H][Minimal<W>::points]) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
+                         Vec<T> (&half)[H::outputs][W::points]) {
+  constexpr int rows = H::points, columns = W::points;
 #pragma GCC unroll 8
   for (int x = 0; x < columns; ++x) {
-    Vec<T> m[rows], y[H];
+    Vec<T> m[rows], y[H::outputs];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
       const T* at = in + (r * columns + x) * point;
       m[r] = whole ? Vec<T>::load(at) : Vec<T>::load_n(at, n);
     }
-    Minimal<H>::output(m, y);
+    H::output(m, y);
 #pragma GCC unroll 8
-    for (int r = 0; r < H; ++r) half[r][x] = y[r];
+    for (int r = 0; r < H::outputs; ++r) half[r][x] = y[r];
   }
 }
 
 // One row of outputs. `probe` becomes NaN at the first infinity or NaN.
-template <class T, int W>
-inline void finish_row(const Vec<T> (&half)[Minimal<W>::points], Vec<T> bias, bool relu,
-                       Vec<T> (&y)[W], Vec<T>& probe) {
+template <class T, class W>
+inline void finish_row(const Vec<T> (&half)[W::points], Vec<T> bias, bool relu,
+                       Vec<T> (&y)[W::outputs], Vec<T>& probe) {
   const Vec<T> zero = Vec<T>::zero();
-  Minimal<W>::output(half, y);
+  W::output(half, y);
 #pragma GCC unroll 8
-  for (int x = 0; x < W; ++x) {
+  for (int x = 0; x < W::outputs; ++x) {
     probe = fma(y[x], zero, probe);
     y[x] = add(y[x], bias);
     if (relu) y[x] = select(le(y[x], zero), zero, y[x]);
@@ -144,22 +145,23 @@ inline void finish_row(const Vec<T> (&half)[Minimal<W>::points], Vec<T> bias, bo
 }
 
 // One vector of tiles, of which `n` count.
-template <class T, int H, int W, bool whole>
+template <class T, class H, class W, bool whole>
 PYCONV_UNROLLED Vec<T> output_vector(const WinogradOutputArgs<T>& a, const T* points, T* out,
                                      int64_t i, int n, Vec<T> bias, Vec<T> probe) {
-  Vec<T> half[H][Minimal<W>::points];
+  Vec<T> half[H::outputs][W::points];
   columns_back<T, H, W, whole>(points + i, a.point, n, half);
 #pragma GCC unroll 8
-  for (int r = 0; r < H; ++r) {
-    Vec<T> y[W];
+  for (int r = 0; r < H::outputs; ++r) {
+    Vec<T> y[W::outputs];
     finish_row<T, W>(half[r], bias, a.relu, y, probe);
     if (r < a.rows)
-      store_columns(y, out + r * a.out_row + i * W * a.out_step, a.out_step, a.columns - i * W);
+      store_columns(y, out + r * a.out_row + i * W::outputs * a.out_step, a.out_step,
+                    a.columns - i * W::outputs);
   }
   return probe;
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 bool winograd_output(const WinogradOutputArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
@@ -179,25 +181,25 @@ bool winograd_output(const WinogradOutputArgs<T>& a) {
 }
 
 // A vector of filters of tile t.
-template <class T, int H, int W>
+template <class T, class H, class W>
 inline Vec<T> pixel_vector(const WinogradPixelArgs<T>& a, int64_t t, int64_t i, Vec<T> bias,
                            Vec<T> probe) {
-  Vec<T> half[H][Minimal<W>::points];
+  Vec<T> half[H::outputs][W::points];
   columns_back<T, H, W, true>(a.points + t * a.next + i, a.point, Vec<T>::lanes, half);
 #pragma GCC unroll 8
-  for (int r = 0; r < H; ++r) {
-    Vec<T> y[W];
+  for (int r = 0; r < H::outputs; ++r) {
+    Vec<T> y[W::outputs];
     finish_row<T, W>(half[r], bias, a.relu, y, probe);
     if (r >= a.rows) continue;
-    T* out = a.out + r * a.out_row + t * W * a.out_step + i;
+    T* out = a.out + r * a.out_row + t * W::outputs * a.out_step + i;
 #pragma GCC unroll 8
-    for (int x = 0; x < W; ++x)
-      if (t * W + x < a.columns) y[x].store(out + x * a.out_step);
+    for (int x = 0; x < W::outputs; ++x)
+      if (t * W::outputs + x < a.columns) y[x].store(out + x * a.out_step);
   }
   return probe;
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   constexpr int lanes = Vec<T>::lanes;
   Vec<T> probe = Vec<T>::zero();
@@ -214,11 +216,11 @@ bool winograd_pixels(const WinogradPixelArgs<T>& a) {
 
 // The loops are unrolled by order, see input_vector. Only of F(2 x 2, 3 x 3) taps and points may be
 // missing.
-template <class T, int H, int W>
+template <class T, class H, class W>
 void winograd_filter(const WinogradFilterArgs<T>& a) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
-  constexpr int high = Minimal<H>::taps, wide = Minimal<W>::taps;
-  constexpr bool parts = H == 2 && W == 2;
+  constexpr int rows = H::filters, columns = W::filters;
+  constexpr int high = H::taps, wide = W::taps;
+  constexpr bool parts = H::points == 4 && W::points == 4;
   for (int64_t i = 0; i < a.filters; i += Vec<T>::lanes) {
     Vec<T> half[rows][wide];
 #pragma GCC unroll 8
@@ -229,14 +231,14 @@ void winograd_filter(const WinogradFilterArgs<T>& a) {
         const ptrdiff_t tap = a.tap[wide * r + x];
         w[r] = parts && tap < 0 ? Vec<T>::zero() : Vec<T>::load(a.taps + tap + i);
       }
-      Minimal<H>::filter(w, u);
+      H::filter(w, u);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) half[r][x] = u[r];
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
       Vec<T> u[columns];
-      Minimal<W>::filter(half[r], u);
+      W::filter(half[r], u);
 #pragma GCC unroll 8
       for (int x = 0; x < columns; ++x) {
         const ptrdiff_t point = a.point[r * columns + x];
@@ -247,26 +249,26 @@ void winograd_filter(const WinogradFilterArgs<T>& a) {
 }
 
 // Vector i of the gradients of a tile.
-template <class T, int H, int W>
+template <class T, class H, class W>
 PYCONV_UNROLLED void gradient_vector(const WinogradInputArgs<T>& a, const T* strip, T* points,
                                      int64_t i) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
-  Vec<T> half[rows][W];
-  for (int x = 0; x < W; ++x) {
-    Vec<T> g[H], u[rows];
-    for (int r = 0; r < H; ++r) g[r] = Vec<T>::load(strip + r * a.row + x * a.residue + i);
-    Minimal<H>::gradient(g, u);
+  constexpr int rows = H::points, columns = W::points;
+  Vec<T> half[rows][W::outputs];
+  for (int x = 0; x < W::outputs; ++x) {
+    Vec<T> g[H::outputs], u[rows];
+    for (int r = 0; r < H::outputs; ++r) g[r] = Vec<T>::load(strip + r * a.row + x * a.residue + i);
+    H::gradient(g, u);
     for (int r = 0; r < rows; ++r) half[r][x] = u[r];
   }
   for (int r = 0; r < rows; ++r) {
     Vec<T> u[columns];
-    Minimal<W>::gradient(half[r], u);
+    W::gradient(half[r], u);
     for (int x = 0; x < columns; ++x)
       store_first(u[x], points + (r * columns + x) * a.point + i, a.lanes - i);
   }
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 void winograd_gradient(const WinogradInputArgs<T>& a) {
   const T* strip = a.strip;
   T* points = a.points;
@@ -275,10 +277,10 @@ void winograd_gradient(const WinogradInputArgs<T>& a) {
       gradient_vector<T, H, W>(a, strip, points, i);
 }
 
-template <class T, int H, int W>
+template <class T, class H, class W>
 bool winograd_weight(const T* points, ptrdiff_t point, int64_t lanes, T* taps, ptrdiff_t tap) {
-  constexpr int rows = Minimal<H>::points, columns = Minimal<W>::points;
-  constexpr int high = Minimal<H>::taps, wide = Minimal<W>::taps;
+  constexpr int rows = H::points, columns = W::points;
+  constexpr int high = H::taps, wide = W::taps;
   Vec<T> probe = Vec<T>::zero();
   for (int64_t i = 0; i < lanes; i += Vec<T>::lanes) {
     const int n = lanes - i < Vec<T>::lanes ? static_cast<int>(lanes - i) : Vec<T>::lanes;
@@ -287,12 +289,12 @@ bool winograd_weight(const T* points, ptrdiff_t point, int64_t lanes, T* taps, p
       Vec<T> m[rows], y[high];
       for (int r = 0; r < rows; ++r)
         m[r] = Vec<T>::load_n(points + (r * columns + x) * point + i, n);
-      Minimal<H>::weight(m, y);
+      H::weight(m, y);
       for (int r = 0; r < high; ++r) half[r][x] = y[r];
     }
     for (int r = 0; r < high; ++r) {
       Vec<T> y[wide];
-      Minimal<W>::weight(half[r], y);
+      W::weight(half[r], y);
       for (int x = 0; x < wide; ++x) {
         probe = fma(y[x], Vec<T>::zero(), probe);
         store_first(y[x], taps + (wide * r + x) * tap + i, n);

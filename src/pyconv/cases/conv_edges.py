@@ -250,6 +250,31 @@ _LINES = (
     _edge("line.3x1.one_row", (1, 4, 1, 37), (18, 4, 3, 1), padding=(1, 0)),
 )
 
+#: 3x3 filters at stride 2, enough of them for Winograd's tiles of 2x2 results.
+_STRIDE_2 = (
+    _edge("stride2.odd", (2, 19, 13, 17), (33, 19, 3, 3), stride=2, padding=1),
+    _edge("stride2.even", (1, 33, 14, 10), (20, 33, 3, 3), stride=2, padding=1),
+    _edge("stride2.valid", (1, 17, 15, 16), (18, 17, 3, 3), stride=2),
+    _edge("stride2.pad3", (1, 18, 6, 5), (17, 18, 3, 3), stride=2, padding=3),
+    _edge("stride2.pads", (1, 18, 9, 12), (34, 18, 3, 3), stride=2, padding=((1, 0), (3, 2))),
+    _edge("stride2.groups", (3, 36, 8, 9), (40, 18, 3, 3), stride=2, padding=1, groups=2),
+    _edge("stride2.one_pixel", (1, 17, 1, 1), (17, 17, 3, 3), stride=2, padding=1),
+    _edge("stride2.batch", (9, 20, 7, 8), (21, 20, 3, 3), stride=2, padding=1),
+    _edge("stride2.parts", (1, 141, 31, 29), (49, 141, 3, 3), stride=2, padding=1),
+    _edge("stride2.channels0", (1, 0, 8, 8), (20, 0, 3, 3), stride=2, padding=1),
+)
+
+#: One filter a channel on signals.
+_SIGNALS = (
+    *(_edge(f"signal.{n}", (2, 3, n), (3, 1, 15), padding=7, groups=3) for n in (1, 9, 33, 150)),
+    *(_edge(f"signal.taps{k}", (1, 2, 210), (2, 1, k), groups=2) for k in (1, 2, 16, 17, 35)),
+    _edge("signal.dilation", (2, 3, 170), (3, 1, 5), padding=6, dilation=3, groups=3),
+    _edge("signal.asymmetric", (1, 3, 75), (3, 1, 4), padding=((0, 9),), groups=3),
+    _edge("signal.pad_over_kernel", (1, 2, 5), (2, 1, 3), padding=40, groups=2),
+    _edge("signal.multiplier2", (2, 3, 131), (6, 1, 9), padding=4, groups=3),
+    _edge("signal.stride2", (2, 3, 131), (3, 1, 9), padding=4, stride=2, groups=3),
+)
+
 _RANKS = (
     _edge("conv1d.one", (1, 1, 1), (1, 1, 1)),
     _edge("conv1d.dilation", (2, 3, 40), (4, 3, 5), dilation=3, padding=6),
@@ -331,4 +356,15 @@ _BLOCKS = (
     _edge("blocks.depthwise", (2, 70, 37, 41), (70, 1, 3, 3), padding=1, groups=70),
 )
 
-EDGE = (*_GEOMETRY, *_CHANNELS, *_GROUPS, *_PARTS, *_LINES, *_RANKS, *_EMPTY, *_BLOCKS)
+EDGE = (
+    *_GEOMETRY,
+    *_CHANNELS,
+    *_GROUPS,
+    *_PARTS,
+    *_LINES,
+    *_STRIDE_2,
+    *_SIGNALS,
+    *_RANKS,
+    *_EMPTY,
+    *_BLOCKS,
+)
