@@ -49,7 +49,6 @@ class GemmTask {
     int64_t p0 = 0;
     const bool tail = phase_.tail && column_ + columns_ == phase_.columns;
     const bool forward = plan_.direction == Direction::forward;
-    if (tail && forward) run_forward_tail(memory.tail);
     // At least once: without any product the result is still the bias, or zero.
     do {
       depth_at_ = p0;
@@ -60,6 +59,8 @@ class GemmTask {
       if (tail && !forward) run_input_tail(memory.tail);
       p0 += depth_;
     } while (p0 < phase_.depth);
+    // Last, as by now the weights are near.
+    if (tail && forward) run_forward_tail(memory.tail);
     if (memory.result) scatter(memory.result);
   }
 
