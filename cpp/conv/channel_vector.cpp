@@ -321,7 +321,9 @@ bool prefers(const ConvPlan& plan) {
   // unless it is done once, or in the only task that needs them (see plan_blocks).
   const bool packs = !v.forward && !plan.packed && v.area() >= 96;
   if (packs && v.columns * v.channels > 1 << 16) return false;
-  return taps_of(plan.problem) > 1 && v.columns >= 12 && (v.area() <= 1024 || v.step[2] > 1);
+  // A tile that is turned for a few products is not worth it.
+  const int64_t taps = taps_of(plan.problem);
+  return taps > 1 && taps * v.channels >= 25 && v.columns >= 12 && v.area() <= 1024;
 }
 
 }  // namespace

@@ -155,6 +155,9 @@ class PlaneTask {
   std::vector<Reach> row_reach_, column_reach_;
 };
 
+// Single taps at a stride are a matter of spreading what a product of rows has made: 3 to 11 times.
+bool prefers(const ConvPlan& plan) { return taps_of(plan.problem) > 1 && depthwise_prefers(plan); }
+
 void plan_planes(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   plan.tasks = p.n * p.c;
@@ -179,7 +182,7 @@ void run_planes(const ConvPlan& plan, const ConvArgs& args) {
 }  // namespace
 
 const ConvAlgorithm depthwise_strip_input{
-    "depthwise_strip", Direction::input, Precision::highest, strip_refuses, depthwise_prefers,
+    "depthwise_strip", Direction::input, Precision::highest, strip_refuses, prefers,
     plan_planes, run_planes};
 
 }  // namespace pyconv

@@ -190,12 +190,13 @@ const char* refuses(const ConvPlan& plan) {
 
 // Measured on grouped and first layers of 1 to 64 channels, maps of 7 to 224 pixels a side, Zen 5,
 // November 2026: many filters on small maps are better served by the product that transposes dy, as
-// are signals of up to some 500 samples: a line alone gives few runs of columns.
+// are signals of up to some 500 samples: a line alone gives few runs of columns. Single taps of up to
+// four channels 1.1 to 4 times.
 bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const int64_t filters = filters_of(p), width = p.output[2];
-  if (taps_of(p) == 1) return false;
-  if (channels_of(p) == 1) return filters > 1;
+  if (channels_of(p) == 1) return true;
+  if (taps_of(p) == 1) return channels_of(p) <= 4;
   if (filters <= 4 || (filters <= 8 && width >= 12)) return true;
   return (filters <= 16 && width >= 48) || width >= (p.output[1] == 1 ? 512 : 96);
 }

@@ -297,9 +297,10 @@ void run_winograd(const ConvPlan& plan, const ConvArgs& args) {
 bool prefers(const ConvPlan& plan, int64_t least) {
   const WinogradView v(plan);
   const int64_t area = v.result_plane(), fewer = std::min(v.rows, v.channels);
-  // Few channels gain on maps that are not small: 1.3 to 1.6 times from 48x48 pixels on.
-  const bool enough =
-      fewer >= 32 || (fewer >= 16 && std::max(v.rows, v.channels) >= 24 && area >= 2304);
+  const int64_t more = std::max(v.rows, v.channels);
+  // Few channels gain where the map is not small, 1.3 to 1.6 times from 48x48 pixels on.
+  const bool enough = fewer >= 32 || (fewer >= 24 && more >= 64 && area >= 100) ||
+                      (fewer >= 16 && more >= 24 && area >= 2304);
   return enough && area >= least &&
          tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input, 2);
 }
@@ -326,7 +327,8 @@ bool prefers_stride_2(const ConvPlan& plan) {
   if (!tiles_fit(plan.problem, v.forward ? plan.problem.output : plan.problem.input,
                  v.forward ? 2 : 4))
     return false;
-  if (!v.forward) return v.channels >= 32 && v.rows >= (area < 784 ? 64 : 32) && area >= 100;
+  if (!v.forward)
+    return area >= 49 && (v.rows >= 64 || (v.rows >= 32 && v.channels >= 32 && area >= 784));
   return v.rows >= 64 && v.channels >= 32 && v.channels * v.channels * area >= 800000;
 }
 

@@ -231,13 +231,23 @@ bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
          tiles_fit(p, p.output, m);
 }
 
+// Channels are lanes; eight filters are enough for many of them: 1.0 to 2.3 times.
+bool prefers_squares(const ConvProblem& p) {
+  const int64_t filters = p.k / p.groups, channels = p.c / p.groups;
+  const int64_t area = p.output[1] * p.output[2], fewer = std::min(filters, channels);
+  const bool enough = std::max(filters, channels) >= 64
+                          ? filters >= 8 && channels >= 24 && area >= 100
+                          : fewer >= 16 && area >= (fewer >= 32 ? 196 : 2304);
+  return enough && tiles_fit(p, p.output, 2);
+}
+
 // Three taps in a line, measured like the other passes (winograd.cpp): F(3, 2) gains on long
 // signals alone, and 3x1 taps lose on large maps.
 bool enough_channels(const ConvProblem& p) { return std::min(p.k, p.c) / p.groups >= 64; }
 
 bool prefers_2x2(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  if (!one_line(p)) return prefers(plan, 2, enough_channels(p) ? 100 : 196);
+  if (!one_line(p)) return prefers_squares(p);
   return p.output[1] == 1 && p.output[2] >= 2048 && enough_channels(p);
 }
 bool prefers_4x4(const ConvPlan& plan) {
