@@ -321,9 +321,10 @@ bool prefers(const ConvPlan& plan) {
   // unless it is done once, or in the only task that needs them (see plan_blocks).
   const bool packs = !v.forward && !plan.packed && v.area() >= 96;
   if (packs && v.columns * v.channels > 1 << 16) return false;
-  // A tile that is turned for a few products is not worth it.
+  // A tile that is turned, or weights that are packed, for a few products are not worth it.
   const int64_t taps = taps_of(plan.problem);
-  return taps > 1 && taps * v.channels >= 25 && v.columns >= 12 && v.area() <= 1024;
+  const int64_t products = packs ? 128 : v.area() > 256 ? 100 : 25;
+  return taps > 1 && taps * v.channels >= products && v.columns >= 12 && v.area() <= 1024;
 }
 
 }  // namespace

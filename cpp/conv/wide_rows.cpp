@@ -340,9 +340,10 @@ bool prefers(const ConvPlan& plan) {
   if (v.columns <= 4 || (v.columns <= 8 && width >= 12)) return true;
   if (would_run(v.forward ? winograd_parts_forward : winograd_parts_input, plan)) return false;
   if (winograd_serves(plan)) return false;
-  // Signals at a stride, of 64 to 16000 samples: 1.0 to 3 times the others.
+  // Signals at a stride, of 64 to 16000 samples: 1.0 to 3 times the others, but that short ones are
+  // few tasks.
   const bool line = v.result[1] == 1 && p.kernel[1] == 1 && !pairs_serve(plan);
-  if (line && v.step[2] > 1 && width >= 16) return true;
+  if (line && v.step[2] > 1 && width >= (v.columns <= 64 ? 16 : 96)) return true;
   if (v.step[2] > 2) return false;
   // Signals of 12 to 256 channels and 100 to 3600 samples: 0.97 to 1.2 times the gathered product,
   // up to 2.8 times filters as the vector, which are ahead on shorter ones, but for gradients.

@@ -329,7 +329,8 @@ bool prefers_stride_2(const ConvPlan& plan) {
     return false;
   if (!v.forward)
     return area >= 49 && (v.rows >= 64 || (v.rows >= 32 && v.channels >= 32 && area >= 784));
-  return v.rows >= 64 && v.channels >= 32 && v.channels * v.channels * area >= 800000;
+  return v.rows >= 64 && v.channels >= 32 && v.channels * v.channels * area >= 800000 &&
+         (plan.packed || area >= 100);
 }
 
 // Raw filters of few panels are transformed for few tiles, and in few tasks.

@@ -143,7 +143,12 @@ struct WinogradGrid {
       narrowest = std::min(narrowest, edge(i + 1) - edge(i));
     }
     const int64_t vectors = ceil_div(v.rows, lanes);
-    few = vectors > 1 && points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
+    // With a single vector of filters, or few channels, tiles are the better lanes, and are no
+    // matter of all threads then.
+    const bool only = !w.output;  // with filters as lanes
+    const bool many_filters = only || std::min(v.rows, v.channels) >= 32;
+    few = vectors > 1 && many_filters &&
+          points * tiles() * v.channels * int64_t{sizeof(T)} <= most_tile_bytes;
     const bool split = v.dilation[1] * v.dilation[2] == 1 && tiles() >= 2 * least_tiles;
     filters = few ? panel_vectors(vectors, split, k.tile_vectors) * lanes : panel_filters(k);
     filter_panels = ceil_div(v.rows, filters);

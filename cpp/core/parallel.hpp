@@ -28,6 +28,39 @@ void note_threads_started();
 void note_threads_used();             // they wait for more, awake at first
 bool threads_are_awake(double work);  // asked before `work`, which is done alone if they are not
 
+// The tasks of a call: a run of them for each thread, which takes from the others' runs when its own
+// is done. What a thread writes in one call it mostly writes in the next: where caches are not shared
+// by all cores, lines that another core has written come from far (see benchmarks/notes.md).
+class TaskRuns {
+ public:
+  static constexpr int most = 64;
+  TaskRuns(int64_t tasks, int threads) : count_(threads < most ? threads : most) {
+    for (int i = 0; i < count_; ++i) {
+      runs_[i].next.store(tasks * i / count_, std::memory_order_relaxed);
+      runs_[i].end = tasks * (i + 1) / count_;
+    }
+  }
+  // Calls body(task) until no task is left that nobody has taken.
+  template <class Body>
+  void work(int thread, const Body& body) {
+    for (int i = 0; i < count_; ++i) {
+      Run& run = runs_[(thread + i) % count_];
+      while (run.next.load(std::memory_order_relaxed) < run.end) {
+        const int64_t task = run.next.fetch_add(1, std::memory_order_relaxed);
+        if (task < run.end) body(task);
+      }
+    }
+  }
+
+ private:
+  struct alignas(128) Run {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+  const int count_;
+  Run runs_[most];
+};
+
 constexpr double serial_work = 1.5e6;  // operations (or bytes) one core does in some 30 us
 constexpr double short_work = 4e5;     // awake threads start in 0.5 to 1 us, asleep in 5 to 50
 
@@ -44,17 +77,17 @@ void parallel_for(int64_t tasks, double work, const Body& body) {
     note_threads_started();
     std::exception_ptr error;
     std::atomic<bool> failed{false};
+    TaskRuns runs(tasks, threads);
 #pragma omp parallel num_threads(threads)
     {
       const FloatState state;
-#pragma omp for schedule(dynamic, 1) nowait
-      for (int64_t task = 0; task < tasks; ++task) {
+      runs.work(omp_get_thread_num(), [&](int64_t task) {
         try {
           if (!failed.load(std::memory_order_relaxed)) body(task);
         } catch (...) {
           if (!failed.exchange(true)) error = std::current_exception();
         }
-      }
+      });
     }
     note_threads_used();
     if (failed.load()) std::rethrow_exception(error);
