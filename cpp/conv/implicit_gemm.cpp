@@ -59,7 +59,7 @@ class GemmTask {
       if (tail && !forward) run_input_tail(memory.tail);
       p0 += depth_;
     } while (p0 < phase_.depth);
-    // Last, as by now the weights are near.
+    depth_at_ = 0;  // all weights of the rows, which are near by now
     if (tail && forward) run_forward_tail(memory.tail);
     if (memory.result) scatter(memory.result);
   }
