@@ -29,16 +29,15 @@ class PartsTask {
     task /= plan.row_blocks;
     const int64_t groups = plan.problem.groups, group = task % groups;
     task /= groups;
-    // Blocks of more lines first, those of all groups: threads that take what is next end together.
-    // One band after the other: those of one block meet inside a cache line of each row of results,
+    // Blocks of more lines between those of fewer, as a thread takes neighbours. One band after the other: those of one block meet inside a cache line of each row of results,
     // which two threads at the same block would take from each other.
     const int64_t block = task % phase.column_blocks;
     task /= phase.column_blocks;
     const int64_t band = task % g_.bands;
     plane_ = task / g_.bands * groups + group;
-    const int64_t lines = g_.down / phase.column_blocks, more = g_.down % phase.column_blocks;
-    top_ = lines * block + std::min(block, more);
-    lines_ = lines + (block < more);
+    const Range lines = part_of(g_.down, block, phase.column_blocks);
+    top_ = lines.from;
+    lines_ = lines.to - lines.from;
     column_ = g_.across * band / g_.bands;
     across_ = g_.across * (band + 1) / g_.bands - column_;
     filters_ = filters + plane_ % plan.problem.groups * g_.filter_panels * g_.filter_panel;
