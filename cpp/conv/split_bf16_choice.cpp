@@ -43,9 +43,11 @@ bool winograd_pays_on_line(const ConvPlan& plan, const ConvAlgorithm& four) {
 }
 
 // F(4x4) saves three products of four, F(2x2) more than half: against pairs 1.1 to 2.3 and 1.1 to 1.5
-// times (raw and packed weights, 32 to 512 channels, 9x9 to 56x56 pixels).
+// times (raw and packed weights, 32 to 512 channels, 9x9 to 56x56 pixels). At stride 2 it saves too
+// little.
 bool winograd_pays(const ConvPlan& plan, const Shape& s) {
   const ConvAlgorithm& four = s.forward ? winograd_4x4_forward : winograd_4x4_input;
+  if (plan.problem.stride[2] != 1) return false;
   if (s.taps == 3) return winograd_pays_on_line(plan, four);
   if (would_run(four, plan)) return !s.bfloat16 || s.area >= 400 || s.least() >= 128;
   return !s.bfloat16 && s.area >= 81 && s.least() >= 128 &&

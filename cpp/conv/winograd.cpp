@@ -1,7 +1,8 @@
-// Winograd convolution of 3x3 filters at stride 1, dilated or not: forward, and the data gradient
-// with the filter turned by 180 degrees. M x M outputs come from N x N products, N = M + 2, summed
-// over channels as N^2 independent matrix products on the usual register tile. Filters of 1x3 or
-// 3x1 taps, signals among them, have tiles of 1 x M or M x 1 outputs and N points.
+// Winograd convolution of 3x3 filters at stride 1, dilated or not (at stride 2, see
+// winograd_few_tiles.cpp): forward, and the data gradient with the filter turned by 180 degrees.
+// M x M outputs come from N x N products, N = M + 2, summed over channels as N^2 independent matrix
+// products on the usual register tile. Filters of 1x3 or 3x1 taps, signals among them, have tiles of
+// 1 x M or M x 1 outputs and N points.
 //
 //   point p:  products[row, tile] = sum over channels of filters[p][row, channel] * tiles[p][channel, tile]
 //

@@ -6,6 +6,9 @@
 // vector of them is loaded once for all tiles of a register tile; with tiles as lanes 7x7 maps, 16
 // tiles, would fill one vector and every product would need a broadcast of its own.
 //
+// Filters of 3x3 at stride 2 are done here alone, with transforms of their own (minimal.hpp): 25
+// products for 2x2 results or for a 4x4 tile of a data gradient, instead of 36.
+//
 // First all tiles of some images are transformed into memory that all tasks share, channels as
 // lanes. Then a task owns a panel of filters and those images. Raw filters are transformed in it,
 // some channels at a time, just before use. Every result is the same sum as in winograd.cpp.

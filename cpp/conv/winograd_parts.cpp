@@ -29,8 +29,9 @@ class PartsTask {
     task /= plan.row_blocks;
     const int64_t groups = plan.problem.groups, group = task % groups;
     task /= groups;
-    // Blocks of more lines between those of fewer, as a thread takes neighbours. One band after the other: those of one block meet inside a cache line of each row of results,
-    // which two threads at the same block would take from each other.
+    // Blocks of more lines between those of fewer, as a thread takes neighbours. One band after the
+    // other: those of one block meet inside a cache line of each row of results, which two threads
+    // at the same block would take from each other.
     const int64_t block = task % phase.column_blocks;
     task /= phase.column_blocks;
     const int64_t band = task % g_.bands;
