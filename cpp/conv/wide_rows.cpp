@@ -343,15 +343,16 @@ bool prefers(const ConvPlan& plan) {
   // Signals at a stride, of 64 to 16000 samples: 1.0 to 3 times the others, but that short ones are
   // few tasks.
   const bool line = v.result[1] == 1 && p.kernel[1] == 1 && !pairs_serve(plan);
-  if (line && v.step[2] > 1 && width >= (v.columns <= 64 ? 16 : 96)) return true;
+  const bool pairs = pairs_serve(plan) || plan.stored == ElementType::bf16;
+  if (line && !pairs && v.step[2] > 1 && width >= (v.columns <= 64 ? 16 : 96)) return true;
   if (v.step[2] > 2) return false;
   // Signals of 12 to 256 channels and 100 to 3600 samples: 0.97 to 1.2 times the gathered product,
   // up to 2.8 times filters as the vector, which are ahead on shorter ones, but for gradients.
   if (line && width >= (v.forward ? 96 : 48)) return true;
   // 3x3 on 28x28 pixels: 1.1 to 1.3 times the others in float32.
   if (v.channels > 16)
-    return !pairs_serve(plan) && plan.stored != ElementType::bf16 && taps <= 9 &&
-           v.step[2] == 1 && width >= 20 && v.columns <= 32 && v.channels <= 64;
+    return !pairs && taps <= 9 && v.step[2] == 1 && width >= 20 && v.columns <= 32 &&
+           v.channels <= 64;
   return width >= 20 && (v.columns < 32 || v.area() > 1024);
 }
 

@@ -225,10 +225,8 @@ void run_weight(const ConvPlan& plan, const ConvArgs& args) {
 
 // Measured on the 3x3 layers of benchmarks/ and on 7x7 to 40x40 maps of 32 to 512 channels, Zen 5,
 // November 2026.
-bool prefers(const ConvPlan& plan, int64_t m, int64_t least) {
-  const ConvProblem& p = plan.problem;
-  return p.k / p.groups >= 32 && p.c / p.groups >= 32 && p.output[1] * p.output[2] >= least &&
-         tiles_fit(p, p.output, m);
+bool prefers_large_tiles(const ConvProblem& p, int64_t area) {
+  return std::min(p.k, p.c) / p.groups >= 32 && pixels(p.output) >= area && tiles_fit(p, p.output, 4);
 }
 
 // Channels are lanes; eight filters are enough for many of them: 1.0 to 2.3 times.
@@ -252,8 +250,9 @@ bool prefers_2x2(const ConvPlan& plan) {
 }
 bool prefers_4x4(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
-  if (!prefers(plan, 4, 225)) return false;
-  return !one_line(p) || (enough_channels(p) && (one_row(p) || pixels(p.output) <= 8192));
+  if (!one_line(p)) return prefers_large_tiles(p, 225);
+  return prefers_large_tiles(p, 784) && enough_channels(p) &&
+         (one_row(p) || pixels(p.output) <= 8192);
 }
 
 }  // namespace
