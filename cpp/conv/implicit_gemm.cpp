@@ -38,6 +38,7 @@ class GemmTask {
     rest /= plan.row_blocks;
     column_ = first_column(phase_, k_, rest % phase_.column_blocks);
     columns_ = first_column(phase_, k_, rest % phase_.column_blocks + 1) - column_;
+    if (phase_.tail) share_tail(rest % phase_.column_blocks);
     rest /= phase_.column_blocks;
     group_ = rest;
   }
@@ -47,7 +48,7 @@ class GemmTask {
     const TaskMemory<T> memory(plan_, arena);
     const int64_t width = int64_t{k_.lanes} * k_.tile_vectors;
     int64_t p0 = 0;
-    const bool tail = phase_.tail && column_ + columns_ == phase_.columns;
+    const bool tail = tail_rows_ > 0;
     const bool forward = plan_.direction == Direction::forward;
     // At least once: without any product the result is still the bias, or zero.
     do {
@@ -69,6 +70,13 @@ class GemmTask {
     std::size_t i = 0;
     while (i + 1 < plan.phases.size() && plan.phases[i + 1].first_task <= task) ++i;
     return plan.phases[i];
+  }
+
+  // The tail of a block of rows, shared out among the tasks that read its weights in any case.
+  void share_tail(int64_t part) {
+    const Range r = part_of(ceil_div(rows_, k_.lanes), part, phase_.column_blocks);
+    tail_row_ = r.from * k_.lanes;
+    tail_rows_ = std::min(rows_, r.to * k_.lanes) - tail_row_;
   }
 
   const T* source() const {
@@ -214,16 +222,16 @@ class GemmTask {
   TailArgs<T> tail_args(T* scratch) const {
     TailArgs<T> t{};
     t.source = source() + phase_.columns;
-    t.out = result() + phase_.columns;
     t.plane = s_.source[0] * s_.source[1] * s_.source[2];
-    t.weights = weights(row_);
-    t.rows = rows_;
+    t.out = result() + tail_row_ * t.plane + phase_.columns;
+    t.weights = weights(row_ + tail_row_);
+    t.rows = tail_rows_;
     t.scratch = scratch;
     return t;
   }
   void run_forward_tail(T* scratch) const {
     TailArgs<T> t = tail_args(scratch);
-    if (args_.bias) t.bias = static_cast<const T*>(args_.bias) + group_ * s_.rows + row_;
+    if (args_.bias) t.bias = static_cast<const T*>(args_.bias) + group_ * s_.rows + row_ + tail_row_;
     t.relu = args_.relu;
     forward_tail(k_, phase_, t);
   }
@@ -283,6 +291,7 @@ class GemmTask {
   const int64_t image_;
   const ConvPhase& phase_;
   int64_t column_ = 0, columns_ = 0, row_ = 0, rows_ = 0, group_ = 0;
+  int64_t tail_row_ = 0, tail_rows_ = 0;  // of rows_
   int64_t depth_at_ = 0, depth_ = 0;
 };
 
