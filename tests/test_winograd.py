@@ -19,6 +19,8 @@ HUGE = {np.float32: np.float32(3e38), np.float64: np.float64(1.7e308)}
         ("winograd_4x4", 1, 3),
         ("winograd_4x4", 3, 1),
         ("winograd_parts", 5, 5),
+        ("winograd_parts", 1, 5),
+        ("winograd_parts", 5, 1),
     ],
 )
 def test_values_near_the_largest_give_what_the_definition_gives(dtype, algorithm, high, wide, isa):

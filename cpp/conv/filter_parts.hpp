@@ -1,4 +1,5 @@
-// Filters of any size and stride as sums of parts of 3x3, for F(2x2, 3x3).
+// Filters of any size and stride as sums of parts of 3x3, for F(2x2, 3x3); filters of one row or column
+// as sums of parts of 3 taps, for F(2, 3): nothing is saved, or changed, in a dimension of one tap.
 //
 // A stride s makes an image s images in each dimension (its phases: pixels s apart), each with its
 // own taps, at stride 1. In one dimension of a phase part q > 0 holds the taps 2 q + 1 and 2 q + 2
@@ -27,21 +28,37 @@ struct LinePart {
 // The parts of one dimension. The tiles of a phase with a single tap begin `lead` pixels of the
 // phase before those of the others.
 struct PartLine {
+  int64_t taps, points, outputs;  // of a part, of a tile
   int64_t stride, phases, lead = 0;
   int64_t tiles = 1;      // that the parts of a phase reach over
   int64_t at[4] = {};     // how many have a product at a point
   std::vector<LinePart> parts;
 
-  PartLine(int64_t taps, int64_t step) : stride(step), phases(std::min(step, taps)), taps_(taps) {
+  PartLine(int64_t all, int64_t step)
+      : taps(all > 1 ? 3 : 1), points(all > 1 ? 4 : 1), outputs(all > 1 ? 2 : 1), stride(step),
+        phases(std::min(step, all)), all_(all) {
+    if (all == 1) {
+      parts.push_back({0, 0, {0, -1, -1}});
+      at[0] = 1;
+      return;
+    }
     for (int64_t phase = 0; phase < phases; ++phase) {
-      const int64_t count = ceil_div(taps - phase, stride), reach = std::max<int64_t>(1, count / 2);
+      const int64_t count = ceil_div(all - phase, stride), reach = std::max<int64_t>(1, count / 2);
       if (single(phase)) lead = 1;
       tiles = std::max(tiles, reach);
       for (int64_t q = 0; q < reach; ++q) add(phase, q, count);
     }
   }
 
-  bool single(int64_t phase) const { return phase + stride >= taps_; }
+  bool single(int64_t phase) const { return all_ > 1 && phase + stride >= all_; }
+
+  int64_t most() const { return at[points > 1]; }  // parts with a product at one point: all
+
+  // Pixels of the image, and of a phase of it, under so many tiles in a line.
+  int64_t pixels(int64_t count) const { return reach(count) * stride; }
+  int64_t reach(int64_t count) const { return count * outputs + points - outputs + lead; }
+  // Pixels from one tile to the next.
+  int64_t step() const { return outputs * stride; }
 
   // The first pixel of a phase's first tile, counted from `lead` pixels of a phase before the image.
   int64_t begin(int64_t phase) const { return phase + (single(phase) ? 0 : lead * stride); }
@@ -57,7 +74,7 @@ struct PartLine {
     for (int64_t point = 0; point < 4; ++point) at[point] += part.has(point);
   }
 
-  int64_t taps_;
+  int64_t all_;
 };
 
 // Those of both dimensions; where the parts of all filters go: point p of a group of channels begins
@@ -68,19 +85,38 @@ struct PartPoints {
   explicit PartPoints(const ConvProblem& p)
       : rows(p.kernel[1], p.stride[1]), columns(p.kernel[2], p.stride[2]) {
     first[0] = 0;
-    for (int64_t i = 0; i < 16; ++i) first[i + 1] = first[i] + parts(i);
+    for (int64_t i = 0; i < points(); ++i) first[i + 1] = first[i] + parts(i);
   }
-  int64_t parts(int64_t point) const { return rows.at[point / 4] * columns.at[point % 4]; }
+  int64_t points() const { return rows.points * columns.points; }
+  int64_t row_of(int64_t point) const { return point / columns.points; }
+  int64_t column_of(int64_t point) const { return point % columns.points; }
+  int64_t parts(int64_t point) const { return rows.at[row_of(point)] * columns.at[column_of(point)]; }
+  bool has(const LinePart& y, const LinePart& x, int64_t point) const {
+    return y.has(row_of(point)) && x.has(column_of(point));
+  }
+  int64_t products() const { return first[points()]; }  // of a tile, a channel and a filter
+  int64_t taps() const { return rows.taps * columns.taps; }  // of a part
+  int64_t outputs() const { return rows.outputs * columns.outputs; }
   int64_t phases() const { return rows.phases * columns.phases; }
 };
 
 inline bool is_strided(const ConvProblem& p) { return p.stride[1] != 1 || p.stride[2] != 1; }
 
+// Products that parts take, in percent of those of the definition.
+inline int64_t products_percent(const ConvProblem& p) {
+  const PartPoints at(p);
+  return 100 * at.products() / (at.outputs() * taps_of(p));
+}
+
+// Lines of pixels are parted quickly where the stride is a power of two.
+inline bool parts_quickly(const ConvProblem& p) {
+  return (p.stride[2] & (p.stride[2] - 1)) == 0;
+}
+
 // Whether parts take about half the products, as at stride 2 those of 5x5, 7x7 and 9x9 do, of 4x4 and
-// 3x3 not. Lines of pixels are parted quickly where the stride is a power of two.
+// 3x3 not.
 inline bool halves_products(const ConvProblem& p) {
-  const auto power = [](int64_t i) { return (i & (i - 1)) == 0; };
-  return power(p.stride[2]) && 100 * PartPoints(p).first[16] <= 53 * 4 * taps_of(p);
+  return parts_quickly(p) && products_percent(p) <= 53;
 }
 
 }  // namespace pyconv

@@ -6,28 +6,42 @@
 
 namespace pyconv {
 
+// Bytes of a task's transformed tiles: see winograd_plan.cpp.
+constexpr int64_t part_tile_bytes = 640 << 10;
+
 // Tiles in bands of columns and blocks of rows. Those of a channel and point lie in lines of a
 // pitch that holds what the last part reads, so any part of a block is one run that begins later;
 // products between the end of a line and the next are computed and dropped.
+//
+// A line alone (signals, 1xW) has bands of whole tiles of the product, few enough for the cache.
 template <class T>
 struct PartsGrid {
   PartPoints at;
   int64_t across, down;          // tiles
-  int64_t bands, pitch;
+  int64_t bands, pitch, unit;    // a band begins at a multiple of `unit`
   int64_t lanes, width, filters, filter_panels;
   int64_t filter_panel;          // elements: a line after each point, see WinogradMemory
   explicit PartsGrid(const ConvPlan& plan) : at(plan.problem) {
     const WinogradView v(plan);
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
-    across = ceil_div(v.result[2], 2);
-    down = ceil_div(v.result[1], 2);
-    bands = std::max<int64_t>(1, ceil_div(across, 32));
-    pitch = ceil_div(across, bands) + at.columns.tiles - 1;
     lanes = k.lanes;
     width = lanes * k.tile_vectors;
+    across = ceil_div(v.result[2], at.columns.outputs);
+    down = ceil_div(v.result[1], at.rows.outputs);
+    unit = down == 1 && at.rows.points == 1 ? width : 1;
+    bands = std::max<int64_t>(1, ceil_div(across, unit > 1 ? line_band(v) : 32));
+    pitch = ceil_div(ceil_div(across, unit), bands) * unit + at.columns.tiles - 1;
     filters = panel_filters(k);
     filter_panels = ceil_div(v.rows, filters);
-    filter_panel = filter_point(v, 16);
+    filter_panel = filter_point(v, at.points());
+  }
+  int64_t edge(int64_t band) const {
+    return std::min(across, ceil_div(across, unit) * band / bands * unit);
+  }
+  int64_t line_band(const WinogradView& v) const {
+    const int64_t depth = std::max<int64_t>(1, v.channels) * at.phases() * at.points();
+    const int64_t fit = part_tile_bytes / (depth * static_cast<int64_t>(sizeof(T)));
+    return std::clamp<int64_t>(fit / width, 1, 4) * width;
   }
   int64_t filter_point(const WinogradView& v, int64_t point) const {
     return at.first[point] * v.channels * filters + point * lanes;
@@ -43,14 +57,14 @@ struct PartsMemory {
     const PartLine &down = g.at.rows, &along = g.at.columns;
     const int64_t rows = plan.column_block + down.tiles - 1;  // of tiles
     strip_row = ceil_div(g.pitch + 1 + g.lanes, g.lanes) * g.lanes;
-    strip = arena.take<T>((rows * 2 + 2 + down.lead) * down.stride * 2 * along.stride * strip_row);
+    strip = arena.take<T>(down.pixels(rows) * along.step() * strip_row);
     // An odd number of lines: powers of two would put all channels into few sets of a cache.
     tiles_row = (ceil_div(rows * g.pitch, g.lanes) | 1) * g.lanes;
     tiles_point = g.at.phases() * WinogradView(plan).channels * tiles_row + g.lanes;
-    tiles = arena.take<T>(16 * tiles_point + g.lanes);
+    tiles = arena.take<T>(g.at.points() * tiles_point + g.lanes);
     products_row = ceil_div(plan.column_block * g.pitch, g.lanes) * g.lanes;
     products_point = plan.row_block * products_row + g.lanes;
-    products = arena.take<T>(16 * products_point);
+    products = arena.take<T>(g.at.points() * products_point);
   }
 };
 

@@ -7,20 +7,16 @@
 namespace pyconv {
 namespace {
 
-// Bytes of a task's transformed tiles and of a block of products: see winograd_plan.cpp.
-constexpr int64_t tile_bytes = 640 << 10, product_bytes = 256 << 10;
-
-// Of a point: all parts have products at points 1 and 2.
-int64_t most_parts(const PartPoints& at) { return at.parts(5); }
+constexpr int64_t product_bytes = 256 << 10;  // of a block of products
 
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const PartsGrid<T> g(plan);
   const int64_t channels = std::max<int64_t>(1, v.channels) * g.at.phases();
-  const int64_t line_bytes = 16 * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
+  const int64_t line_bytes = g.at.points() * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
   // At least a full panel, though 256 channels of it on 14x14 are 1.2 MB (181 to 199 GFLOP/s).
-  const int64_t fit = std::max(std::min(tile_bytes / (line_bytes * channels) - g.at.rows.tiles + 1,
+  const int64_t fit = std::max(std::min(part_tile_bytes / (line_bytes * channels) - g.at.rows.tiles + 1,
                                         product_bytes / (line_bytes * g.filters)),
                                ceil_div(g.width + g.at.columns.tiles - 1, g.pitch));
   const int64_t outputs = g.bands * plan.problem.groups;
@@ -44,7 +40,7 @@ void plan_blocks(ConvPlan& plan) {
   Arena arena;
   const PartsMemory<T> memory(plan, g, arena);
   plan.task_bytes = arena.used();
-  plan.left = {1, offsets(most_parts(g.at) * v.channels, g.filters)};
+  plan.left = {1, offsets(g.at.rows.most() * g.at.columns.most() * v.channels, g.filters)};
   // A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
   for (int64_t i = 0; i < 9; ++i) {
     constexpr int64_t points[] = {0, 1, 3};
@@ -61,11 +57,13 @@ void plan_blocks(ConvPlan& plan) {
   }
 }
 
-// Tap 3 y + x of a part, or none.
-int64_t tap_of(const ConvPlan& plan, const LinePart& y, const LinePart& x, int64_t i) {
+// Tap i of a part, row by row, or none.
+int64_t tap_of(const ConvPlan& plan, const PartPoints& at, const LinePart& y, const LinePart& x,
+               int64_t i) {
   const int64_t high = plan.problem.kernel[1], wide = plan.problem.kernel[2];
-  if (y.tap[i / 3] < 0 || x.tap[i % 3] < 0) return -1;
-  const int64_t tap = y.tap[i / 3] * wide + x.tap[i % 3];
+  const int64_t row = y.tap[i / at.columns.taps], column = x.tap[i % at.columns.taps];
+  if (row < 0 || column < 0) return -1;
+  const int64_t tap = row * wide + column;
   return plan.direction == Direction::forward ? tap : high * wide - 1 - tap;
 }
 
@@ -77,12 +75,12 @@ std::vector<FilterPart> filter_parts(const ConvPlan& plan, const PartsGrid<T>& g
   for (const LinePart& y : g.at.rows.parts) {
     for (const LinePart& x : g.at.columns.parts) {
       FilterPart part;
-      for (int64_t i = 0; i < 9; ++i) {
-        const int64_t tap = tap_of(plan, y, x, i);
+      for (int64_t i = 0; i < g.at.taps(); ++i) {
+        const int64_t tap = tap_of(plan, g.at, y, x, i);
         part.taps[i] = tap < 0 ? -1 : tap * g.filters;
       }
-      for (int64_t i = 0; i < 16; ++i)
-        part.points[i] = y.has(i / 4) && x.has(i % 4)
+      for (int64_t i = 0; i < g.at.points(); ++i)
+        part.points[i] = g.at.has(y, x, i)
                              ? g.filter_point(v, i) + before[i]++ * v.channels * g.filters
                              : -1;
       parts.push_back(part);
@@ -115,12 +113,13 @@ void transform_filters(const ConvPlan& plan, const T* weight, T* out) {
 const char* parts_refuse(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  if (p.kernel[1] < 2 || p.kernel[2] < 2) return "the kernel has one row or one column";
-  if (p.kernel[1] == 3 && p.kernel[2] == 3 && !is_strided(p)) return "the kernel is 3x3";
+  if (taps_of(p) == 1) return "the kernel is a single tap";
+  if ((p.kernel[1] == 3 || one_row(p)) && (p.kernel[2] == 3 || one_column(p)) && !is_strided(p))
+    return "the kernel has three taps in a row or column";
   if (is_strided(p) && plan.direction == Direction::input) return "the stride is larger than 1";
   for (int i = 1; i < 3; ++i) {
     if (p.stride[i] > most_stride) return "the stride is larger than 8";
-    if (p.dilation[i] != 1) return "the kernel is dilated";
+    if (winograd_dilation(p, i) != 1) return "the kernel is dilated";
   }
   return nullptr;
 }

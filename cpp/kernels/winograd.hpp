@@ -214,18 +214,18 @@ bool winograd_pixels(const WinogradPixelArgs<T>& a) {
   return sum == sum;
 }
 
-// The loops are unrolled by order, see input_vector. Only of F(2 x 2, 3 x 3) taps and points may be
-// missing.
+// The loops are unrolled by order, see input_vector. Only of F(2 x 2, 3 x 3) and of F(2, 3) of a line
+// taps and points may be missing.
 template <class T, class H, class W>
 void winograd_filter(const WinogradFilterArgs<T>& a) {
   constexpr int rows = H::filters, columns = W::filters;
   constexpr int high = H::taps, wide = W::taps;
-  constexpr bool parts = H::points == 4 && W::points == 4;
+  constexpr bool parts = H::points * W::points == 16 || H::points * W::points == 4;
   for (int64_t i = 0; i < a.filters; i += Vec<T>::lanes) {
     Vec<T> half[rows][wide];
 #pragma GCC unroll 8
     for (int x = 0; x < wide; ++x) {
-      Vec<T> w[high], u[rows];
+      Vec<T> w[high] = {}, u[rows];
 #pragma GCC unroll 8
       for (int r = 0; r < high; ++r) {
         const ptrdiff_t tap = a.tap[wide * r + x];

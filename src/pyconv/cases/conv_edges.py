@@ -264,6 +264,33 @@ _STRIDE_2 = (
     _edge("stride2.channels0", (1, 0, 8, 8), (20, 0, 3, 3), stride=2, padding=1),
 )
 
+#: Lines of taps as sums of parts of 3.
+_PART_LINES = (
+    *(_edge(f"part_line.{k}", (2, 5, 131), (7, 5, k), padding=k // 2) for k in (2, 4, 5, 6, 17)),
+    *(_edge(f"part_line.samples{n}", (1, 3, n), (9, 3, 5), padding=2) for n in (1, 2, 95, 97, 770)),
+    *(_edge(f"part_line.out{k}", (1, 3, 40), (k, 3, 7)) for k in (8, 15, 16, 17, 33)),
+    _edge("part_line.s2", (2, 6, 203), (10, 6, 7), stride=2, padding=3),
+    _edge("part_line.s4", (2, 9, 515), (11, 9, 17), stride=4, padding=8),
+    _edge("part_line.s8", (1, 3, 300), (4, 3, 33), stride=8, padding=(9,)),
+    _edge("part_line.s3.single_and_pairs", (1, 3, 77), (4, 3, 5), stride=3, padding=2),
+    _edge("part_line.single_taps", (1, 4, 63), (5, 4, 3), stride=2, padding=1),
+    _edge("part_line.stride_over_kernel", (1, 4, 63), (5, 4, 2), stride=5, padding=1),
+    _edge("part_line.pads", (1, 4, 30), (5, 4, 9), padding=((17, 2),)),
+    _edge("part_line.groups", (2, 15, 70), (21, 5, 7), padding=3, groups=3),
+    _edge("part_line.blocks", (1, 141, 203), (70, 141, 6), padding=2),
+    _edge("part_line.blocks_s2", (1, 141, 403), (70, 141, 9), stride=2, padding=4),
+    _edge("part_line.channels0", (1, 0, 40), (20, 0, 5)),
+    _edge("part_line.batch0", (0, 3, 40), (20, 3, 5)),
+    _edge("part_line.1x7", (2, 5, 17, 17), (9, 5, 1, 7), padding=(0, 3)),
+    _edge("part_line.1x5s2", (1, 5, 9, 140), (9, 5, 1, 5), stride=(1, 2), padding=(1, 2)),
+    _edge("part_line.1x5s2x1", (1, 5, 9, 40), (9, 5, 1, 5), stride=(2, 1), padding=(0, 2)),
+    _edge("part_line.7x1", (2, 5, 17, 17), (9, 5, 7, 1), padding=(3, 0)),
+    _edge("part_line.5x1s2", (1, 5, 31, 66), (9, 5, 5, 1), stride=2, padding=(2, 1)),
+    _edge("part_line.5x1s4x3", (1, 5, 31, 21), (9, 5, 5, 1), stride=(4, 3), padding=(2, 0)),
+    _edge("part_line.4x1.one_row", (1, 4, 1, 37), (18, 4, 4, 1), padding=(2, 0)),
+    _edge("part_line.wide.one_row", (1, 4, 1, 537), (18, 4, 1, 5), padding=(0, 2)),
+)
+
 #: One filter a channel on signals.
 _SIGNALS = (
     *(_edge(f"signal.{n}", (2, 3, n), (3, 1, 15), padding=7, groups=3) for n in (1, 9, 33, 150)),
@@ -361,6 +388,7 @@ EDGE = (
     *_CHANNELS,
     *_GROUPS,
     *_PARTS,
+    *_PART_LINES,
     *_LINES,
     *_STRIDE_2,
     *_SIGNALS,
