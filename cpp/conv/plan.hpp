@@ -91,6 +91,7 @@ struct ConvPlan {
   int64_t image_block = 1;  // whole images of a task
   int64_t splits = 1, packed_elements = 0;
   int64_t tasks = 1, image_tasks = 1;  // those of an image follow one another
+  bool own_tiles = false;  // of a task of winograd_few_tiles.cpp, or made by all for all
   int64_t packed_panel = 0;  // the width of what is packed, where that depends on more than the weight
   std::shared_ptr<const ConvPlan> fallback;  // fallback.hpp
   std::size_t task_bytes = 0, shared_bytes = 0;

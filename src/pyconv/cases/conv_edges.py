@@ -228,6 +228,21 @@ _PARTS = (
     _edge("parts.batch0", (0, 3, 6, 7), (4, 3, 5, 5)),
 )
 
+#: Tiles enough for tasks that make their own.
+_OWN_TILES = (
+    _edge("own_tiles.odd", (1, 33, 29, 31), (35, 33, 3, 3), padding=1),
+    _edge("own_tiles.chains", (1, 141, 28, 33), (49, 141, 3, 3), padding=((0, 2), (1, 0))),
+    _edge("own_tiles.4x4", (1, 33, 61, 66), (40, 33, 3, 3), padding=1),
+    _edge("own_tiles.batch", (5, 33, 15, 13), (33, 33, 3, 3), padding=1),
+    _edge("own_tiles.groups", (2, 66, 29, 30), (70, 33, 3, 3), padding=1, groups=2),
+    _edge("own_tiles.dilation", (4, 33, 23, 26), (34, 33, 3, 3), padding=2, dilation=2),
+    _edge("own_tiles.stride", (1, 33, 59, 57), (35, 33, 3, 3), stride=2, padding=1),
+    _edge("own_tiles.line", (1, 33, 1601), (40, 33, 3), padding=1),
+    _edge("own_tiles.line.dilation", (5, 33, 203), (40, 33, 3), padding=3, dilation=3),
+    _edge("own_tiles.1x3", (1, 33, 13, 70), (34, 33, 1, 3), padding=(0, 1)),
+    _edge("own_tiles.3x1", (1, 33, 70, 13), (34, 33, 3, 1), padding=(1, 0)),
+)
+
 #: Three taps in one line: Winograd's filtering in one dimension.
 _LINES = (
     *(_edge(f"line.{n}", (1, 3, n), (18, 3, 3), padding=1) for n in (1, 2, 3, 5, 32, 33, 63, 65)),
@@ -389,6 +404,7 @@ EDGE = (
     *_GROUPS,
     *_PARTS,
     *_PART_LINES,
+    *_OWN_TILES,
     *_LINES,
     *_STRIDE_2,
     *_SIGNALS,
