@@ -119,3 +119,11 @@ def draw(
         values = rng.integers(-_LARGEST_INTEGER, _LARGEST_INTEGER, size=shape, endpoint=True)
         return values.astype(dtype)
     return rng.standard_normal(shape).astype(dtype)
+
+
+def conv_case(
+    tag: str, name: str, shape: tuple[int, ...], weight: tuple[int, ...], **arguments: Any
+) -> Case:
+    """Return the convolution `tag.name` of an input and a weight of these shapes."""
+    op = f"conv{len(weight) - 2}d"
+    return Case(f"{tag}.{name}", op, shape, weight, arguments, frozenset([tag]))
