@@ -1,4 +1,4 @@
-"""Convolutions at the borders of what Winograd's filtering handles: tiles, parts, lines, strides."""
+"""Convolutions at the borders of what Winograd's filtering handles: tiles, parts, lines."""
 
 from __future__ import annotations
 
