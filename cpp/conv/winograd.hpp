@@ -146,8 +146,7 @@ struct WinogradGrid {
     const int64_t vectors = ceil_div(v.rows, lanes);
     // With a single vector of filters, or few channels, tiles are the better lanes, and are no
     // matter of all threads then.
-    const bool only = !w.output;  // with filters as lanes
-    const bool many_filters = only || std::min(v.rows, v.channels) >= 32;
+    const bool many_filters = w.filter_lanes || std::min(v.rows, v.channels) >= 32;
     few = vectors > 1 && many_filters && tile_bytes(v) <= most_tile_bytes;
     if (vectors > 1 && v.channels >= 64 && v.dilation[1] * v.dilation[2] == 1)
       few |= many_filters && tile_bytes(v) <= most_own_tile_bytes && outweighs(v, 25);

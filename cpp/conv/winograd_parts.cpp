@@ -28,15 +28,13 @@ class PartsTask {
     row_ = task % plan.row_blocks * phase.grid[0];
     rows_ = std::min(phase.grid[0], v_.rows - row_);
     task /= plan.row_blocks;
-    const int64_t groups = plan.problem.groups, group = task % groups;
-    task /= groups;
-    // Blocks of more lines between those of fewer, as a thread takes neighbours. One band after the
-    // other: those of one block meet inside a cache line of each row of results, which two threads
-    // at the same block would take from each other.
+    // One band after the other: those of one block meet inside a cache line of each row of results,
+    // which two threads at the same block would take from each other. One group after the other: a
+    // thread mostly reads the filters that it has transformed.
     const int64_t block = task % phase.column_blocks;
     task /= phase.column_blocks;
     const int64_t band = task % g_.bands;
-    plane_ = task / g_.bands * groups + group;
+    plane_ = task / g_.bands;
     const Range lines = part_of(g_.down, block, phase.column_blocks);
     top_ = lines.from;
     lines_ = lines.to - lines.from;

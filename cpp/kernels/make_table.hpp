@@ -57,6 +57,7 @@ constexpr WinogradKernels<T> make_winograd() {
     k.filter_side[i + 1] = i ? W::filters : H::filters;
   }
   k.tile[0] = k.side[0] = k.reach[0] = k.step[0] = k.filter_side[0] = 1;
+  k.filter_lanes = true;
   k.input = &winograd_input<T, H, W>;
   k.pixels = &winograd_pixels<T, H, W>;
   k.filter = &winograd_filter<T, H, W>;
@@ -64,8 +65,9 @@ constexpr WinogradKernels<T> make_winograd() {
 }
 
 template <class T, class H, class W>
-constexpr WinogradKernels<T> with_weight() {
+constexpr WinogradKernels<T> with_tile_lanes() {
   WinogradKernels<T> k = make_winograd<T, H, W>();
+  k.filter_lanes = false;
   k.output = &winograd_output<T, H, W>;
   k.gradient = &winograd_gradient<T, H, W>;
   k.weight = &winograd_weight<T, H, W>;
@@ -74,9 +76,9 @@ constexpr WinogradKernels<T> with_weight() {
 
 template <class T, int M>
 constexpr void fill_winograd(WinogradKernels<T> (&k)[3]) {
-  k[0] = with_weight<T, Minimal<M>, Minimal<M>>();
-  k[1] = with_weight<T, Minimal<1>, Minimal<M>>();
-  k[2] = with_weight<T, Minimal<M>, Minimal<1>>();
+  k[0] = with_tile_lanes<T, Minimal<M>, Minimal<M>>();
+  k[1] = with_tile_lanes<T, Minimal<1>, Minimal<M>>();
+  k[2] = with_tile_lanes<T, Minimal<M>, Minimal<1>>();
 }
 
 template <class T, int Form, int K, int Step>

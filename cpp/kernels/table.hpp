@@ -276,6 +276,7 @@ struct WinogradKernels {
   int tile[3], side[3];   // outputs and points of a tile in each dimension
   int reach[3], step[3];  // pixels under it, and from one to the next
   int filter_side[3];     // points of a filter: the last serves all further points of a tile
+  bool filter_lanes;      // filters are the lanes of a product, never tiles: no output, no gradient
   void (*input)(const WinogradInputArgs<T>&);
   bool (*output)(const WinogradOutputArgs<T>&);  // false: a value was not finite before the ReLU
   bool (*pixels)(const WinogradPixelArgs<T>&);   // likewise
