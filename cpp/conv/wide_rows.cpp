@@ -294,6 +294,15 @@ bool winograd_serves(const ConvPlan& plan) {
           would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
 }
 
+// Strided data gradients of 3200 shapes drawn at random (1 to 512 channels, 8 to 8000 samples, maps of
+// 7 to 224 pixels, strides 2 to 8; the same machine): 1.4 times the gathered product, 1.85 times
+// `direct` (0.82 and 0.9 at the worst). Winograd's of few filters leave the caches on large maps (1.1 to
+// 1.9); one bfloat16 product is ahead from some 32 channels on.
+bool strided_prefers(const ConvPlan& plan, const DenseView& v) {
+  if (pairs_serve(plan) && std::min(v.channels, v.columns) >= 32) return false;
+  return !winograd_serves(plan) || (v.channels < 32 && v.area() >= 2304);
+}
+
 // Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
 // November 2026: below these widths too many lanes of a line's last vector are idle, and filters
 // that share one channel are worth a tile from 5x5 on. Strides over 2 are split one by one.
@@ -301,8 +310,8 @@ bool prefers(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const DenseView v(p, plan.direction);
   const int64_t width = v.result[2], taps = taps_of(p);
-  if (is_strided_gradient(plan)) return strided_rows_prefer(plan);
   if (taps == 1) return false;
+  if (is_strided_gradient(plan)) return strided_prefers(plan, v);
   // Flat lines beat all else by 1.1 to 1.7 with 8 to 64 channels a group, but for the forward pass
   // on 7x7 maps from 32 channels on (the same machine).
   if (p.groups >= 16 && p.groups < p.c && v.step[1] == 1 && v.step[2] == 1 && width <= 16 &&

@@ -89,10 +89,9 @@ struct StridedMemory {
   int64_t rows, line, row, phase;  // elements from one line, row and phase to the next
   int64_t merged;                  // elements of a line of all residues
   T *band, *block, *lines[2];      // lines: partly merged
-  StridedMemory(const ConvPlan& plan, Arena& arena) {
+  StridedMemory(const ConvPlan& plan, const Grid& g, Arena& arena) {
     const ConvProblem& p = plan.problem;
     const Kernels<T>& k = kernels_of<T>(*plan.isa);
-    const Grid g(p);
     const TaskShape task(plan, g, k);
     const ConvPhase& first = plan.phases[0];
     const bool one_band = plan.depth_block >= p.k / p.groups;
@@ -122,31 +121,38 @@ int64_t choose_filters(const DenseView& v, const Grid& g, int64_t bytes) {
   return ceil_div(channels, ceil_div(channels, std::max(least, fit)));
 }
 
-// Lines of a task, or columns of a line alone, in whole tiles.
+// Lines of a task, or columns of a line alone.
 struct Cut {
-  int64_t count, border, least;
-  int64_t band, block;  // bytes of each of them
-  int64_t parts(int64_t most) const {
+  int64_t count, border, unit, least;  // in whole units, a task at least so many
+  int64_t band, block;                 // bytes of each of them
+  // Of a size that fits, `wanted` if they are not too small for that.
+  int64_t parts(int64_t wanted) const {
     const int64_t fit = std::min(band_bytes / band - border, block_bytes / block);
-    return ceil_div(count, std::max(least, std::min(fit, most)));
+    const int64_t fewest = ceil_div(count, std::max(unit, fit));
+    return std::max(fewest, std::min(wanted, count / least));
   }
-  int64_t size(int64_t wanted) const {
-    return std::min(count, round_up(ceil_div(count, wanted), least));
+  int64_t size(int64_t of_parts) const {
+    return std::min(count, round_up(ceil_div(count, of_parts), unit));
   }
 };
 
+// Blocks of rows copy a band each: what that takes is little for 16 rows, or more of few taps.
+int64_t most_row_blocks(const ConvProblem& p, int64_t rows) {
+  const int64_t least = std::max<int64_t>(16, 64 / taps_of(p));
+  return std::max(rows / least, std::min<int64_t>(2, rows / max_tile_rows));
+}
+
 // Where images and groups do not give some four tasks, rows do, because all tasks of some lines
 // read all their weights; then lines.
-void choose_parts(ConvPlan& plan, const DenseView& v, const Grid& g, Cut cut) {
+void choose_parts(ConvPlan& plan, const DenseView& v, const Grid& g, const Cut& cut) {
   const ConvProblem& p = plan.problem;
   const int64_t wanted = p.n * p.groups < 16 ? tasks_wanted(4) : 1;
   const int64_t rows = std::max<int64_t>(1, v.columns);
-  const int64_t fit = cut.parts(cut.count);
-  plan.row_blocks = std::clamp<int64_t>(ceil_div(wanted, fit), 1, ceil_div(rows, 16));
+  plan.row_blocks = std::clamp<int64_t>(ceil_div(wanted, cut.parts(1)), 1,
+                                        std::max<int64_t>(1, most_row_blocks(p, rows)));
   plan.row_block = round_up(ceil_div(rows, plan.row_blocks), max_tile_rows);
   plan.row_blocks = ceil_div(rows, plan.row_block);
-  const int64_t parts = cut.parts(ceil_div(cut.count * plan.row_blocks, wanted));
-  const int64_t size = cut.size(parts);
+  const int64_t size = cut.size(cut.parts(ceil_div(wanted, plan.row_blocks)));
   ConvPhase& first = plan.phases[0];
   first.column_blocks = ceil_div(cut.count, size);
   first.band_rows = (g.lines > 1 ? size : 1) + g.rows.border;
@@ -177,28 +183,29 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t rows = plan.depth_block < v.channels ? v.columns : k.tile_rows;
   const int64_t band = plan.depth_block * bytes;
   const int64_t block = std::max<int64_t>(1, rows) * g.phases() * bytes;
+  const int64_t tile = int64_t{k.lanes} * k.tile_vectors;
   if (g.lines > 1)
-    choose_parts(plan, v, g, {g.lines, g.rows.border, 1, band * (g.width + g.columns.border),
-                              block * g.width});
+    choose_parts(plan, v, g, {g.lines, g.rows.border, 1, ceil_div(tile, g.width),
+                              band * (g.width + g.columns.border), block * g.width});
   else
-    choose_parts(plan, v, g, {g.width, g.columns.border, int64_t{k.lanes} * k.tile_vectors,
-                              band * (1 + g.rows.border), block});
+    choose_parts(plan, v, g, {g.width, g.columns.border, tile, tile, band * (1 + g.rows.border),
+                              block});
   const ConvPhase& first = plan.phases[0];
   for (ConvPhase& phase : plan.phases)
     place_operands(p, v, g.rows, g.columns, first, plan.depth_block, phase);
   plan.tasks = p.n * p.groups * first.column_blocks * plan.row_blocks;
   Arena arena;
-  StridedMemory<T> counted(plan, arena);
+  StridedMemory<T> counted(plan, g, arena);
   plan.task_bytes = arena.used();
 }
 
 template <class T>
 class StridedTask {
  public:
-  StridedTask(const ConvPlan& plan, const ConvArgs& args, int64_t task)
-      : plan_(plan), p_(plan.problem), v_(plan.problem, plan.direction), grid_(plan.problem),
+  StridedTask(const ConvPlan& plan, const Grid& grid, const ConvArgs& args, int64_t task)
+      : plan_(plan), p_(plan.problem), v_(plan.problem, plan.direction), grid_(grid),
         first_(plan.phases[0]), k_(kernels_of<T>(*plan.isa)), args_(args),
-        arena_(task_scratch(plan.task_bytes)), memory_(plan, arena_) {
+        arena_(task_scratch(plan.task_bytes)), memory_(plan, grid, arena_) {
     const TaskShape most(plan, grid_, k_);
     row_ = task % plan.row_blocks * plan.row_block;
     rows_ = std::min(plan.row_block, v_.columns - row_);
@@ -328,7 +335,7 @@ class StridedTask {
   const ConvPlan& plan_;
   const ConvProblem& p_;
   const DenseView v_;
-  const Grid grid_;
+  const Grid& grid_;
   const ConvPhase& first_;
   const Kernels<T>& k_;
   const ConvArgs& args_;
@@ -339,8 +346,9 @@ class StridedTask {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
+  const Grid grid(plan.problem);
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
-               [&](int64_t task) { StridedTask<T>(plan, args, task).run(); });
+               [&](int64_t task) { StridedTask<T>(plan, grid, args, task).run(); });
 }
 
 }  // namespace
@@ -363,7 +371,5 @@ const char* strided_rows_refuse(const ConvPlan& plan) {
   if (std::max(band, block) > 4 << 20) return "the padded band of a task would be over 32 MB";
   return nullptr;
 }
-
-bool strided_rows_prefer(const ConvPlan&) { return false; }
 
 }  // namespace pyconv

@@ -10,7 +10,6 @@ inline bool is_strided_gradient(const ConvPlan& plan) {
 }
 
 const char* strided_rows_refuse(const ConvPlan&);
-bool strided_rows_prefer(const ConvPlan&);
 void plan_strided_rows(ConvPlan&);
 void run_strided_rows(const ConvPlan&, const ConvArgs&);
 
