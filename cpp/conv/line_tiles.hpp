@@ -6,6 +6,11 @@
 
 namespace pyconv {
 
+// Of a result, by one band. A little more than a chain: 3 channels of a 7x7 filter, 6 of 5x5. A
+// second band of them would bring the result from a farther cache and back once more (r50.conv1: 5
+// to 9 %).
+constexpr int64_t band_products = 150;
+
 constexpr int64_t longest_chain = 144;  // 16 channels of a 3x3 filter
 
 // So many products in chains as even as they come.

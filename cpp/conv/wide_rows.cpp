@@ -102,11 +102,6 @@ struct TaskMemory {
   }
 };
 
-// Of a result, by one band. A little more than a chain: 3 channels of a 7x7 filter, 6 of 5x5. A
-// second band of them would bring the result from a farther cache and back once more (r50.conv1: 5
-// to 9 %).
-constexpr int64_t band_products = 150;
-
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -294,10 +289,10 @@ bool winograd_serves(const ConvPlan& plan) {
           would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
 }
 
-// Strided data gradients of 3200 shapes drawn at random (1 to 512 channels, 8 to 8000 samples, maps of
-// 7 to 224 pixels, strides 2 to 8; the same machine): 1.4 times the gathered product, 1.85 times
-// `direct` (0.82 and 0.9 at the worst). Winograd's of few filters leave the caches on large maps (1.1 to
-// 1.9); one bfloat16 product is ahead from some 32 channels on.
+// Strided data gradients of 850 shapes drawn at random (1 to 512 channels, 16 to 8000 samples, maps
+// of 7 to 224 pixels, strides 2 to 8; the same machine as below): 1.43 times the better of the
+// gathered product and `direct`, 0.83 at the worst. Winograd's of few filters leave the caches on
+// large maps (1.1 to 1.9 times); one bfloat16 product is ahead from some 32 channels on.
 bool strided_prefers(const ConvPlan& plan, const DenseView& v) {
   if (pairs_serve(plan) && std::min(v.channels, v.columns) >= 32) return false;
   return !winograd_serves(plan) || (v.channels < 32 && v.area() >= 2304);
