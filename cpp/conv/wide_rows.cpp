@@ -1,4 +1,5 @@
-// Convolution with few channels along lines of the result: forward, or data gradient of stride 1.
+// Convolution with few channels along lines of the result: forward, or data gradient of stride 1
+// (of larger ones: wide_rows_strided.cpp).
 //
 //   result[row, line, x] = sum over p of weight[row, p] * band(p, line, x),   p = (channel, tap)
 //
@@ -13,7 +14,9 @@
 #include <algorithm>
 
 #include "conv/dense_view.hpp"
+#include "conv/line_tiles.hpp"
 #include "conv/list.hpp"
+#include "conv/wide_rows_strided.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -99,11 +102,6 @@ struct TaskMemory {
   }
 };
 
-// Of a result, by one band. A little more than a chain: 3 channels of a 7x7 filter, 6 of 5x5. A
-// second band of them would bring the result from a farther cache and back once more (r50.conv1: 5
-// to 9 %).
-constexpr int64_t band_products = 150;
-
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
@@ -136,6 +134,7 @@ void plan_blocks(ConvPlan& plan) {
 }
 
 void plan_wide_rows(ConvPlan& plan) {
+  if (is_strided_gradient(plan)) return plan_strided_rows(plan);
   with_type(plan.type, [&](auto tag) { plan_blocks<decltype(tag)>(plan); });
 }
 
@@ -207,14 +206,14 @@ class LineTask {
     t.accumulate = at > 0;
     t.relu = last && args_.relu;
     t.row_bias = last && args_.bias ? static_cast<const T*>(args_.bias) + row : nullptr;
-    const auto high = static_cast<std::size_t>(std::min<int64_t>(k_.tile_rows, v_.columns - i)) - 1;
+    const int64_t high = std::min<int64_t>(k_.tile_rows, v_.columns - i);
     if (memory.block) {
       t.c_row = flat_size(v_, k_.lanes);
-      return multiply_line(t, high, flat_columns(v_), memory.band, memory.block + i * t.c_row);
+      return multiply_line(k_, t, high, flat_columns(v_), memory.band, memory.block + i * t.c_row);
     }
     T* out = result(i) + line_ * v_.result[2] + column_;
     for (int64_t y = 0; y < lines_; ++y)
-      multiply_line(t, high, width_, memory.band + y * v_.step[1] * phase_.pitch,
+      multiply_line(k_, t, high, width_, memory.band + y * v_.step[1] * phase_.pitch,
                     out + y * v_.result[2]);
   }
 
@@ -242,40 +241,6 @@ class LineTask {
     k_.gather(g);
   }
 
-  // Tiles as even as they come: seven vectors are 2 + 2 + 3, because a tile of a single vector is
-  // bound by its loads.
-  void multiply_line(TileArgs<T>& t, std::size_t high, int64_t width, const T* band,
-                     T* out) const {
-    const int64_t vectors = ceil_div(width, k_.lanes);
-    const int64_t panels = ceil_div(vectors, k_.tile_vectors);
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      const auto [first, end] = part_of(vectors, panel, panels);
-      const int64_t x = first * k_.lanes;
-      t.columns = static_cast<int>(std::min(end * k_.lanes, width) - x);
-      t.b = band + x;
-      t.c = out + x;
-      multiply_tile(t, k_.tile[high][end - first - 1]);
-    }
-  }
-
-  // In chains that round no more than elsewhere: the result of one is near when the next adds to it.
-  void multiply_tile(const TileArgs<T>& whole, void (*tile)(const TileArgs<T>&)) const {
-    constexpr int64_t longest = 144;  // 16 channels of a 3x3 filter
-    if (whole.depth <= longest) return tile(whole);
-    const int64_t chain = ceil_div(whole.depth, ceil_div(whole.depth, longest));
-    TileArgs<T> t = whole;
-    for (int64_t p = 0; p < whole.depth; p += chain) {
-      const bool last = p + chain >= whole.depth;
-      t.a_cols = whole.a_cols + p;
-      t.b_rows = whole.b_rows + p;
-      t.depth = std::min(chain, whole.depth - p);
-      t.accumulate = whole.accumulate || p > 0;
-      t.relu = last && whole.relu;
-      t.row_bias = last ? whole.row_bias : nullptr;
-      tile(t);
-    }
-  }
-
   const ConvPlan& plan_;
   const ConvProblem& p_;
   const DenseView v_;
@@ -292,6 +257,7 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 }
 
 void run_wide_rows(const ConvPlan& plan, const ConvArgs& args) {
+  if (is_strided_gradient(plan)) return run_strided_rows(plan, args);
   with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
 }
 
@@ -299,7 +265,7 @@ const char* refuses(const ConvPlan& plan) {
   const ConvProblem& p = plan.problem;
   const DenseView v(p, plan.direction);
   if (p.input[0] != 1 || p.output[0] != 1 || p.kernel[0] != 1) return "it is three-dimensional";
-  if (!v.forward && (p.stride[1] != 1 || p.stride[2] != 1)) return "the stride is larger than 1";
+  if (is_strided_gradient(plan)) return strided_rows_refuse(plan);
   const auto channels = static_cast<double>(std::max<int64_t>(1, band_products / taps_of(p)));
   const double rows = static_cast<double>(extent(p, 1)) + static_cast<double>(v.step[1]);
   const int64_t pitch = pitch_of(p, v, choose_columns(p, v, 512, 48));
@@ -323,6 +289,15 @@ bool winograd_serves(const ConvPlan& plan) {
           would_run(forward ? winograd_4x4_forward : winograd_4x4_input, plan));
 }
 
+// Strided data gradients of 850 shapes drawn at random (1 to 512 channels, 16 to 8000 samples, maps
+// of 7 to 224 pixels, strides 2 to 8; the same machine as below): 1.43 times the better of the
+// gathered product and `direct`, 0.83 at the worst. Winograd's of few filters leave the caches on
+// large maps (1.1 to 1.9 times); one bfloat16 product is ahead from some 32 channels on.
+bool strided_prefers(const ConvPlan& plan, const DenseView& v) {
+  if (pairs_serve(plan) && std::min(v.channels, v.columns) >= 32) return false;
+  return !winograd_serves(plan) || (v.channels < 32 && v.area() >= 2304);
+}
+
 // Measured on grouped and first layers of 1 to 32 channels, maps of 7 to 224 pixels a side, Zen 5,
 // November 2026: below these widths too many lanes of a line's last vector are idle, and filters
 // that share one channel are worth a tile from 5x5 on. Strides over 2 are split one by one.
@@ -331,6 +306,7 @@ bool prefers(const ConvPlan& plan) {
   const DenseView v(p, plan.direction);
   const int64_t width = v.result[2], taps = taps_of(p);
   if (taps == 1) return false;
+  if (is_strided_gradient(plan)) return strided_prefers(plan, v);
   // Flat lines beat all else by 1.1 to 1.7 with 8 to 64 channels a group, but for the forward pass
   // on 7x7 maps from 32 channels on (the same machine).
   if (p.groups >= 16 && p.groups < p.c && v.step[1] == 1 && v.step[2] == 1 && width <= 16 &&

@@ -192,6 +192,26 @@ _GROUPS = (
     _edge("depthwise.quads.pad3x5", (1, 2, 6, 8), (2, 1, 3, 3), stride=2, padding=(3, 5), groups=2),
 )
 
+#: Strides of which a data gradient merges 2, 3, 4, 6 and 8 columns by turns, or none.
+_STRIDED = (
+    _edge("strided.rows", (1, 9, 13, 40), (5, 9, 3, 3), stride=(2, 1), padding=1),
+    _edge("strided.columns", (1, 17, 6, 45), (6, 17, 3, 4), stride=(1, 2), padding=1),
+    _edge("strided.s3", (2, 8, 10, 19), (5, 8, 5, 5), stride=3, padding=2),
+    _edge("strided.s4", (1, 7, 70, 67), (9, 7, 8, 8), stride=4, padding=2),
+    _edge("strided.s6", (1, 3, 9, 103), (4, 3, 7, 7), stride=(2, 6), padding=3),
+    _edge("strided.s8", (1, 1, 17, 140), (4, 1, 9, 9), stride=8, padding=4),
+    _edge("strided.flat", (1, 40, 16, 16), (150, 40, 4, 4), stride=2, padding=1),
+    _edge("strided.flat.batch", (17, 9, 7, 9), (6, 9, 3, 3), stride=2, padding=1),
+    _edge("strided.bands", (1, 10, 33, 130), (200, 10, 3, 3), stride=2, padding=1),
+    _edge("strided.bands.no_tap", (1, 10, 20, 200), (320, 10, 1, 2), stride=(2, 3)),
+    _edge("strided.signal", (1, 17, 1000), (70, 17, 9), stride=2, padding=4),
+    _edge("strided.signal.bands", (2, 5, 900), (330, 5, 17), stride=4, padding=8),
+    _edge("strided.signal.dilation", (1, 8, 301), (9, 8, 5), stride=3, dilation=2, padding=4),
+    _edge("strided.over_width", (1, 9, 3, 2), (3, 9, 2, 2), stride=(4, 5)),
+    _edge("strided.one_pixel", (2, 8, 1, 1), (5, 8, 5, 5), stride=3, padding=2),
+    _edge("strided.groups", (3, 18, 12, 20), (21, 6, 5, 5), stride=2, padding=2, groups=3),
+)
+
 #: One filter a channel on signals.
 _SIGNALS = (
     *(_edge(f"signal.{n}", (2, 3, n), (3, 1, 15), padding=7, groups=3) for n in (1, 9, 33, 150)),
@@ -289,6 +309,7 @@ EDGE = (
     *_CHANNELS,
     *_GROUPS,
     *WINOGRAD,
+    *_STRIDED,
     *_SIGNALS,
     *_RANKS,
     *_EMPTY,
