@@ -292,9 +292,11 @@ bool winograd_serves(const ConvPlan& plan) {
 // Strided data gradients of 850 shapes drawn at random (1 to 512 channels, 16 to 8000 samples, maps
 // of 7 to 224 pixels, strides 2 to 8; the same machine as below): 1.43 times the better of the
 // gathered product and `direct`, 0.83 at the worst. Winograd's of few filters leave the caches on
-// large maps (1.1 to 1.9 times); one bfloat16 product is ahead from some 32 channels on.
+// large maps (1.1 to 1.9 times). From some 32 channels on one bfloat16 product is ahead, and four
+// columns with their border have too few of a vector's lanes (1.0; with AVX2 0.6 to 0.85).
 bool strided_prefers(const ConvPlan& plan, const DenseView& v) {
-  if (pairs_serve(plan) && std::min(v.channels, v.columns) >= 32) return false;
+  const bool four_columns = plan.problem.stride[2] == 2 && ceil_div(v.result[2], 2) == 4;
+  if (std::min(v.channels, v.columns) >= 32 && (pairs_serve(plan) || four_columns)) return false;
   return !winograd_serves(plan) || (v.channels < 32 && v.area() >= 2304);
 }
 

@@ -125,6 +125,7 @@ int64_t choose_filters(const DenseView& v, const Grid& g, int64_t bytes) {
 struct Cut {
   int64_t count, border, unit, least;  // in whole units, a task at least so many
   int64_t band, row;                   // bytes of each of them, in the band and in a row's block
+  int64_t tile_rows;
   // Of a size that fits with so many rows, `wanted` if they are not too small for that.
   int64_t parts(int64_t wanted, int64_t rows) const {
     const int64_t fit = std::min(band_bytes / band - border, block_bytes / (row * rows));
@@ -137,9 +138,9 @@ struct Cut {
 };
 
 // Blocks of rows copy a band each: what that takes is little for 16 rows, or more of few taps.
-int64_t most_row_blocks(const ConvProblem& p, int64_t rows) {
+int64_t most_row_blocks(const ConvProblem& p, int64_t rows, int64_t tile_rows) {
   const int64_t least = std::max<int64_t>(16, 64 / taps_of(p));
-  return std::max({int64_t{1}, rows / least, std::min<int64_t>(2, rows / max_tile_rows)});
+  return std::max({int64_t{1}, rows / least, std::min<int64_t>(2, rows / tile_rows)});
 }
 
 // Where images and groups do not give some four tasks, rows do, because every block of lines reads
@@ -150,15 +151,15 @@ void choose_parts(ConvPlan& plan, const DenseView& v, const Grid& g, const Cut& 
   const bool alone = conv_work(p) / 2 <= short_work;  // on one thread in any case
   const int64_t wanted = alone || p.n * p.groups >= 16 ? 1 : tasks_wanted(4);
   const bool one_band = plan.depth_block >= v.channels;
-  const int64_t rows = std::max<int64_t>(1, v.columns), least_rows = one_band ? max_tile_rows : 16;
+  const int64_t rows = std::max<int64_t>(1, v.columns), least_rows = one_band ? cut.tile_rows : 16;
   const int64_t fewest = cut.parts(1, least_rows);
   const int64_t rows_fit = one_band ? rows : block_bytes / (cut.row * cut.size(fewest));
   const int64_t row_blocks = ceil_div(rows, std::max(rows_fit, least_rows));
   plan.row_blocks = std::min(std::max(ceil_div(wanted, fewest), row_blocks),
-                             most_row_blocks(p, rows));
-  plan.row_block = round_up(ceil_div(rows, plan.row_blocks), max_tile_rows);
+                             most_row_blocks(p, rows, cut.tile_rows));
+  plan.row_block = round_up(ceil_div(rows, plan.row_blocks), cut.tile_rows);
   plan.row_blocks = ceil_div(rows, plan.row_block);
-  const int64_t held = one_band ? max_tile_rows : plan.row_block;
+  const int64_t held = one_band ? cut.tile_rows : plan.row_block;
   const int64_t size = cut.size(cut.parts(ceil_div(wanted, plan.row_blocks), std::min(held, rows)));
   ConvPhase& first = plan.phases[0];
   first.column_blocks = ceil_div(cut.count, size);
@@ -191,10 +192,10 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t tile = int64_t{k.lanes} * k.tile_vectors;
   if (g.lines > 1)
     choose_parts(plan, v, g, {g.lines, g.rows.border, 1, ceil_div(tile, g.width),
-                              band * (g.width + g.columns.border), row * g.width});
+                              band * (g.width + g.columns.border), row * g.width, k.tile_rows});
   else
     choose_parts(plan, v, g, {g.width, g.columns.border, tile, tile, band * (1 + g.rows.border),
-                              row});
+                              row, k.tile_rows});
   const ConvPhase& first = plan.phases[0];
   for (ConvPhase& phase : plan.phases)
     place_operands(p, v, g.rows, g.columns, first, plan.depth_block, phase);
