@@ -249,7 +249,7 @@ bool prefers_line(const ConvPlan& plan) {
   const int64_t products = products_percent(p) * (signal && !strided ? 112 : 116) * covered /
                            (100 * v.result_plane());
   const int64_t transforms = 400 / (v.rows * taps) + 1350 / (v.channels * taps);
-  const int64_t filters = plan.packed ? 0 : 2500 / v.result_plane();
+  const int64_t filters = plan.packed ? 0 : (signal ? 2500 : 4000) / v.result_plane();
   return products + transforms + filters < (signal ? 100 : 97);
 }
 
