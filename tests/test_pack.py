@@ -147,3 +147,18 @@ def test_state_copies_and_text_are_those_of_an_unpacked_module(packed, tmp_path)
     pyconv.save(net.state_dict(), tmp_path / "net.npz")
     plain.load_state_dict(pyconv.load(tmp_path / "net.npz"))
     np.testing.assert_array_equal(plain[0].weight.data, net[0].weight.data)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 1), (2, 13), (14, 11)])
+def test_one_pack_for_every_padding_of_a_strided_gradient(size):
+    rng = np.random.default_rng(2)
+    w = rng.integers(-3, 4, (5, 6, 4, 5)).astype(np.float32)
+    packed = pyconv.PackedWeight(w)
+    for padding in ((2, 2), (3, 2), (2, 3), (4, 4), (3, 5)):
+        how = {"stride": (2, 3), "padding": padding}
+        shape = (2, 6, *size)
+        y = pyconv.arrays.conv2d(np.zeros(shape, np.float32), w, **how)
+        g = rng.integers(-3, 4, y.shape).astype(np.float32)
+        wanted = pyconv.arrays.conv2d_input(shape, w, g, algorithm="naive", **how)
+        dx = pyconv.arrays.conv2d_input(shape, packed, g, algorithm="winograd_parts", **how)
+        assert np.array_equal(dx, wanted)

@@ -56,3 +56,16 @@ def test_at_stride_2_sums_may_overflow_as_well(dtype, isa):
     naive = how | {"algorithm": "naive"}
     assert np.array_equal(dx, arrays.conv2d_input(x.shape, w, dy, **naive))
     assert np.abs(dx[1]).max() == HUGE[dtype]
+
+
+@pytest.mark.parametrize("dtype", HUGE)
+def test_a_strided_gradient_by_parts_overflows_only_where_the_definition_does(dtype, isa):
+    how = {"stride": 2, "padding": 1, "algorithm": "winograd_parts"}
+    w = np.zeros((4, 4, 4, 4), dtype)
+    w[np.arange(4), np.arange(4), 1, 1] = 1
+    dy = np.ones((2, 4, 9, 7), dtype)
+    dy[1, 0] = HUGE[dtype] * np.where(np.arange(7) % 2, -1, 1)
+    dx = arrays.conv2d_input((2, 4, 18, 14), w, dy, **how)
+    naive = how | {"algorithm": "naive"}
+    assert np.array_equal(dx, arrays.conv2d_input((2, 4, 18, 14), w, dy, **naive))
+    assert np.abs(dx[1]).max() == HUGE[dtype]

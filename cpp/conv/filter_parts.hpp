@@ -10,6 +10,7 @@
 // stride 2 take 3 + 2 products instead of 6.
 #pragma once
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "conv/plan.hpp"
@@ -50,6 +51,20 @@ struct PartLine {
     }
   }
 
+  // Taps that lie next to each other, -1: none.
+  explicit PartLine(const std::vector<int64_t>& line)
+      : PartLine(static_cast<int64_t>(line.size()), 1) {
+    for (LinePart& part : parts)
+      for (int64_t& tap : part.tap)
+        if (tap >= 0) tap = line[static_cast<std::size_t>(tap)];
+    const auto none = [](const LinePart& part) { return part.tap[0] < 0 && !part.has(1); };
+    parts.erase(std::remove_if(parts.begin(), parts.end(), none), parts.end());
+    for (int64_t point = 0; point < points; ++point) {
+      at[point] = 0;
+      for (const LinePart& part : parts) at[point] += part.has(point);
+    }
+  }
+
   bool single(int64_t phase) const { return all_ > 1 && phase + stride >= all_; }
 
   int64_t most() const { return at[points > 1]; }  // parts with a product at one point: all
@@ -83,7 +98,9 @@ struct PartPoints {
   PartLine rows, columns;
   int64_t first[17];  // parts of all points before
   explicit PartPoints(const ConvProblem& p)
-      : rows(p.kernel[1], p.stride[1]), columns(p.kernel[2], p.stride[2]) {
+      : PartPoints(PartLine(p.kernel[1], p.stride[1]), PartLine(p.kernel[2], p.stride[2])) {}
+  PartPoints(PartLine of_rows, PartLine of_columns)
+      : rows(std::move(of_rows)), columns(std::move(of_columns)) {
     first[0] = 0;
     for (int64_t i = 0; i < points(); ++i) first[i + 1] = first[i] + parts(i);
   }
@@ -98,6 +115,39 @@ struct PartPoints {
   int64_t taps() const { return rows.taps * columns.taps; }  // of a part
   int64_t outputs() const { return rows.outputs * columns.outputs; }
   int64_t phases() const { return rows.phases * columns.phases; }
+};
+
+// A data gradient in one dimension: positions alike modulo the stride (a residue) are reached by the
+// same taps, and are a convolution of dy with them turned, at stride 1. All of these begin `low` pixels
+// of dy after their first position.
+struct GradientLines {
+  int64_t low = 0;
+  std::vector<PartLine> residues;
+  GradientLines(const ConvProblem& p, int i) {
+    const int64_t stride = p.stride[i], count = std::min(stride, p.input[i]);
+    const auto reaches = [&](int64_t residue, int64_t tap) {
+      return (residue + p.pad_lo[i] - tap) % stride == 0;
+    };
+    const auto offset = [&](int64_t residue, int64_t tap) {
+      return (residue + p.pad_lo[i] - tap) / stride;
+    };
+    int64_t high = 0;
+    bool any = false;
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t tap = 0; tap < p.kernel[i]; ++tap) {
+        if (!reaches(r, tap)) continue;
+        low = any ? std::min(low, offset(r, tap)) : offset(r, tap);
+        high = any ? std::max(high, offset(r, tap)) : low;
+        any = true;
+      }
+    const int64_t size = std::max<int64_t>(p.kernel[i] > 1 ? 2 : 1, high - low + 1);
+    for (int64_t r = 0; r < count; ++r) {
+      std::vector<int64_t> line(static_cast<std::size_t>(size), -1);
+      for (int64_t tap = 0; tap < p.kernel[i]; ++tap)
+        if (reaches(r, tap)) line[static_cast<std::size_t>(offset(r, tap) - low)] = tap;
+      residues.emplace_back(line);
+    }
+  }
 };
 
 inline bool is_strided(const ConvProblem& p) { return p.stride[1] != 1 || p.stride[2] != 1; }

@@ -297,6 +297,7 @@ bool winograd_serves(const ConvPlan& plan) {
 bool strided_prefers(const ConvPlan& plan, const DenseView& v) {
   const bool four_columns = plan.problem.stride[2] == 2 && ceil_div(v.result[2], 2) == 4;
   if (std::min(v.channels, v.columns) >= 32 && (pairs_serve(plan) || four_columns)) return false;
+  if (would_run(winograd_parts_input, plan)) return false;
   return !winograd_serves(plan) || (v.channels < 32 && v.area() >= 2304);
 }
 

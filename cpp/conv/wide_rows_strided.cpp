@@ -18,6 +18,7 @@
 #include "conv/gemm_plan.hpp"
 #include "conv/line_tiles.hpp"
 #include "conv/list.hpp"
+#include "conv/merge_residues.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -309,33 +310,10 @@ class StridedTask {
         for (int64_t h = 0; h < grid_.residues[0]; ++h) {
           const int64_t line = (line_ + y) * p_.stride[1] + h;
           if (line >= height) break;
-          merge_line(block + h * grid_.residues[1] * memory_.phase + y * memory_.line, columns,
-                     plane + line * width + column_ * step);
+          merge_residues(k_, block + h * grid_.residues[1] * memory_.phase + y * memory_.line,
+                         memory_.phase, grid_.residues[1], columns, memory_.lines,
+                         plane + line * width + column_ * step);
         }
-  }
-
-  // in: of the first residue of the columns. Halves are merged until two residues are left, or an
-  // odd number.
-  void merge_line(const T* in, int64_t columns, T* out) const {
-    int64_t residues = grid_.residues[1], part = memory_.phase, width = width_;
-    for (int level = 0; residues > 2 && residues % 2 == 0; level = 1 - level, width *= 2) {
-      residues /= 2;
-      T* const to = memory_.lines[level];
-      const int64_t size = memory_.merged / residues;
-      for (int64_t w = 0; w < residues; ++w)
-        k_.merge_rows(in + w * part, in + (w + residues) * part, width, to + w * size);
-      in = to;
-      part = size;
-    }
-    if (residues == 1) {
-      std::copy_n(in, columns, out);
-    } else if (residues == 2) {
-      k_.merge_rows(in, in + part, columns / 2, out);
-      if (columns % 2) out[columns - 1] = in[columns / 2];
-    } else {
-      for (int64_t w = 0; w < residues; ++w, in += part)
-        for (int64_t x = 0; x * residues + w < columns; ++x) out[x * residues + w] = in[x];
-    }
   }
 
   const ConvPlan& plan_;

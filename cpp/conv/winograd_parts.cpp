@@ -1,6 +1,6 @@
 // Convolution with filters that are no 3x3 or with a stride as sums of 3x3 parts by F(2x2, 3x3), with
-// lines of taps by F(2, 3): see filter_parts.hpp. At stride 1 also the data gradient, with the filter
-// turned by 180 degrees.
+// lines of taps by F(2, 3): see filter_parts.hpp. A data gradient has the filter turned by 180 degrees,
+// and at a stride one for each residue of the result's positions, of the same tiles.
 //
 //   point p:  products[row, tile] = sum over parts and channels of
 //             filters[p][part][row, channel] * tiles[p][channel, tile + part]
@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "conv/fallback.hpp"
+#include "conv/merge_residues.hpp"
 #include "conv/packed_weight.hpp"
 #include "conv/winograd_parts.hpp"
 
@@ -50,22 +51,27 @@ class PartsTask {
     bool finite = true;
     for (int64_t i = 0; i < rows_; i += plan_.row_block) {
       const int64_t rows = std::min(plan_.row_block, rows_ - i);
-      multiply(row_ + i, rows);
-      finite &= transform_back(row_ + i, rows);
+      for (int64_t y = 0; y < g_.residues[1]; ++y) {
+        for (int64_t x = 0; x < g_.residues[2]; ++x) {
+          multiply(row_ + i, rows, y * g_.residues[2] + x);
+          finite &= transform_back(row_ + i, rows, y, x);
+        }
+        if (g_.residues[2] > 1) merge_columns(row_ + i, rows, y);
+      }
     }
     return finite;
   }
 
  private:
   void transform_tiles() const {
-    const PartLine &down = g_.at.rows, &along = g_.at.columns;
+    const PartLine &down = g_.at().rows, &along = g_.at().columns;
     const int64_t lines = lines_ + down.tiles - 1;
     PadArgs<T> a{};
     a.plane = static_cast<const T*>(args_.source) + plane_ * v_.channels * v_.source_plane();
     a.height = v_.source[1];
     a.width = v_.source[2];
-    a.first_row = (top_ * down.outputs - down.lead) * down.stride - v_.pad[1];
-    a.first_column = (column_ * along.outputs - along.lead) * along.stride - v_.pad[2];
+    a.first_row = (top_ * down.outputs - down.lead) * down.stride - g_.pad[1];
+    a.first_column = (column_ * along.outputs - along.lead) * along.stride - g_.pad[2];
     a.rows = down.pixels(lines);
     a.columns = along.pixels(g_.pitch);
     a.step = along.step();
@@ -82,7 +88,7 @@ class PartsTask {
   }
 
   void transform_phase(int64_t y, int64_t x, int64_t lines, T* points) const {
-    const PartLine &down = g_.at.rows, &along = g_.at.columns;
+    const PartLine &down = g_.at().rows, &along = g_.at().columns;
     const int64_t round = along.step(), row = round * memory_.strip_row;
     // Pixels of all columns modulo the step of the tiles, twice the stride, follow each other: the odd
     // ones of a phase may begin a round later than the even ones.
@@ -101,23 +107,25 @@ class PartsTask {
     w_.input(t);
   }
 
-  void multiply(int64_t row, int64_t rows) const {
+  void multiply(int64_t row, int64_t rows, int64_t residue) const {
     const int64_t tiles = (lines_ - 1) * g_.pitch + across_, vectors = ceil_div(tiles, g_.lanes);
     const int64_t panels = ceil_div(vectors, k_.tile_vectors);
-    for (int64_t point = 0; point < g_.at.points(); ++point) {
+    for (int64_t point = 0; point < g_.at().points(); ++point) {
       for (int64_t j = 0; j < panels; ++j) {
         const int64_t from = vectors * j / panels * g_.lanes;
         const int64_t to = std::min(vectors * (j + 1) / panels * g_.lanes, tiles);
-        multiply_panel(row, rows, point, from, to - from);
+        multiply_panel(row, rows, residue, point, from, to - from);
       }
     }
   }
 
   // Tiles from .. from + tiles - 1 at one point.
-  void multiply_panel(int64_t row, int64_t rows, int64_t point, int64_t from, int64_t tiles) const {
+  void multiply_panel(int64_t row, int64_t rows, int64_t residue, int64_t point, int64_t from,
+                      int64_t tiles) const {
     constexpr std::size_t kind[] = {0, 1, 1, 2};
-    const PartPoints& at = g_.at;
-    const ConvPhase& phase = plan_.phases[3 * kind[at.row_of(point)] + kind[at.column_of(point)]];
+    const PartPoints& at = g_.at();
+    const std::size_t list = 3 * kind[at.row_of(point)] + kind[at.column_of(point)];
+    const ConvPhase& phase = plan_.phases[9 * static_cast<std::size_t>(residue) + list];
     const int64_t limit = chain_length(plan_, phase.depth);
     TileArgs<T> t{};
     t.a_row = plan_.left.row;
@@ -131,11 +139,11 @@ class PartsTask {
       t.accumulate = done > 0;
       t.a_cols = plan_.left.cols.data() + done;
       t.b_rows = phase.b_rows.data() + done;
-      const T* panel = find(row, point);
+      const T* panel = find(row, residue, point);
       t.c = memory_.products + point * memory_.products_point + from;
       for (int64_t i = 0; i < rows; i += g_.filters) {
         const bool more = i + g_.filters < rows;
-        const T* next = more ? panel + g_.filter_panel : find(row, point + 1);
+        const T* next = more ? panel + g_.filter_panel : find(row, residue, point + 1);
         multiply_filters(k_, t, panel, g_.filters, std::min(g_.filters, rows - i),
                          from == 0 ? next + done * g_.filters : nullptr);
         panel += g_.filter_panel;
@@ -144,36 +152,61 @@ class PartsTask {
     } while (done < phase.depth);
   }
 
-  const T* find(int64_t row, int64_t point) const {
-    return filters_ + row / g_.filters * g_.filter_panel + g_.filter_point(v_, point);
+  const T* find(int64_t row, int64_t residue, int64_t point) const {
+    const auto of = static_cast<std::size_t>(residue);
+    return filters_ + row / g_.filters * g_.filter_panel + g_.start[of] +
+           g_.filter_point(v_, g_.of[of], point);
   }
 
-  bool transform_back(int64_t first, int64_t rows) const {
+  // The result's plane of a row, where the tiles of this task begin, residue 0.
+  T* result(int64_t row) const {
+    return static_cast<T*>(args_.out) + (plane_ * v_.rows + row) * v_.result_plane() +
+           column_ * g_.at().columns.outputs * g_.stride[2];
+  }
+
+  // Rows y and columns x modulo the stride of the result: to their places if these lie together.
+  bool transform_back(int64_t first, int64_t rows, int64_t y, int64_t x) const {
+    const int64_t high = g_.at().rows.outputs, wide = g_.at().columns.outputs;
+    const bool apart = g_.residues[2] > 1;
     const T* bias = static_cast<const T*>(args_.bias);
     if (bias) bias += plane_ % plan_.problem.groups * v_.rows + first;
-    const int64_t high = g_.at.rows.outputs, wide = g_.at.columns.outputs;
-    T* result = static_cast<T*>(args_.out) + (plane_ * v_.rows + first) * v_.result_plane() +
-                column_ * wide;
+    T* const out = apart ? memory_.results + x * memory_.result_residue : result(first);
     WinogradOutputArgs<T> t{};
     t.point = memory_.products_point;
     t.tiles = across_;
-    t.out_row = v_.result[2];
+    t.out_row = apart ? memory_.result_row : g_.stride[1] * v_.result[2];
     t.out_step = 1;
-    t.columns = std::min(across_ * wide, v_.result[2] - column_ * wide);
+    t.columns = std::min(across_ * wide, g_.width_of_result - column_ * wide);
     t.relu = args_.relu;
     t.filters = rows;
     t.next_points = memory_.products_row;
-    t.next_out = v_.result_plane();
+    t.next_out = apart ? memory_.result_plane : v_.result_plane();
     t.bias = bias;
     bool finite = true;
     for (int64_t line = 0; line < lines_; ++line) {
-      const int64_t y = (top_ + line) * high;
-      t.rows = std::min(high, v_.result[1] - y);
+      const int64_t at = (top_ + line) * high * g_.stride[1] + y;
+      t.rows = std::min(high, ceil_div(v_.result[1] - at, g_.stride[1]));
       t.points = memory_.products + line * g_.pitch;
-      t.out = result + y * v_.result[2];
+      t.out = apart ? out + line * high * memory_.result_row : out + at * v_.result[2];
       finite &= w_.output(t);
     }
     return finite;
+  }
+
+  // All residues of the columns to lines of the result, those of row y modulo the stride.
+  void merge_columns(int64_t first, int64_t rows, int64_t y) const {
+    const int64_t high = g_.at().rows.outputs, wide = g_.at().columns.outputs;
+    const int64_t columns = std::min(across_ * wide * g_.stride[2],
+                                     v_.result[2] - column_ * wide * g_.stride[2]);
+    for (int64_t i = 0; i < rows; ++i) {
+      const T* in = memory_.results + i * memory_.result_plane;
+      for (int64_t line = 0; line < lines_ * high; ++line, in += memory_.result_row) {
+        const int64_t at = (top_ * high + line) * g_.stride[1] + y;
+        if (at >= v_.result[1]) break;
+        merge_residues(k_, in, memory_.result_residue, g_.residues[2], columns, memory_.merged,
+                       result(first + i) + at * v_.result[2]);
+      }
+    }
   }
 
   const ConvPlan& plan_;
@@ -206,58 +239,6 @@ void run_typed(const ConvPlan& plan, const ConvArgs& args) {
 
 void run_parts(const ConvPlan& plan, const ConvArgs& args) {
   with_type(plan.type, [&](auto tag) { run_typed<decltype(tag)>(plan, args); });
-}
-
-// Measured with 5x5 filters on 7x7 to 112x112 maps of 16 to 384 channels, also 4x4 and 7x7, Zen 5,
-// November 2026. Many filters on a small map cost more to transform than they save.
-bool prefers_dense(const ConvPlan& plan) {
-  const WinogradView v(plan);
-  const ConvProblem& p = plan.problem;
-  return v.rows >= 16 && v.channels >= 16 && p.kernel[1] >= 3 && p.kernel[2] >= 3 &&
-         v.result_plane() >= 100 && v.rows * v.channels <= 200 * v.result_plane();
-}
-
-// Measured with 3x3 to 11x11 filters at strides 2 to 4 on 1 to 256 channels: little is saved on few
-// channels, or on many where single taps or pairs are left to a phase. In float64 less fits into the
-// caches.
-bool prefers_strided(const ConvPlan& plan) {
-  const WinogradView v(plan);
-  const PartPoints at(plan.problem);
-  const int64_t saved = v.channels * (taps_of(plan.problem) - at.products() / at.outputs());
-  const int64_t least = plan.type == ElementType::f64 ? 100 : 70;
-  return halves_products(plan.problem) && saved >= least && v.rows >= 32 &&
-         v.result_plane() >= 700 && v.rows * v.channels <= 50 * v.result_plane() &&
-         conv_work(plan.problem) >= 2.5e7 * static_cast<double>(plan.problem.n);
-}
-
-// Lines of taps: an estimate of the time in percent of what others take, fitted to 2000 passes drawn at
-// random (4 to 17 taps, 12 to 256 channels, signals of 64 to 5000 samples and maps of 14x14 to 56x56
-// pixels, the same machine). Beside the products it has the transforms: of the tiles, the results and
-// the raw filters. Where it says so, signals gain 1.16 times and maps 1.17.
-bool prefers_line(const ConvPlan& plan) {
-  const WinogradView v(plan);
-  const ConvProblem& p = plan.problem;
-  const bool signal = v.result[1] == 1, strided = is_strided(p);
-  if (taps_of(p) < 4 || v.rows < 16 || v.channels < 12 || (strided && !signal)) return false;
-  if (!parts_quickly(p) || v.result_plane() == 0) return false;
-  const PartPoints at(p);
-  // Between the lines of tiles of a map lie those that only the last parts read.
-  const int64_t across = ceil_div(v.result[2], at.columns.outputs);
-  const int64_t pitch = signal ? across : across + at.columns.tiles - 1;
-  const int64_t covered = pitch * ceil_div(v.result[1], at.rows.outputs) * at.outputs();
-  const int64_t taps = std::max<int64_t>(1, taps_of(p) / p.stride[2]);
-  const int64_t products = products_percent(p) * (signal && !strided ? 112 : 116) * covered /
-                           (100 * v.result_plane());
-  const int64_t transforms = 400 / (v.rows * taps) + 1350 / (v.channels * taps);
-  const int64_t filters = plan.packed ? 0 : (signal ? 2500 : 4000) / v.result_plane();
-  return products + transforms + filters < (signal ? 100 : 97);
-}
-
-bool prefers_parts(const ConvPlan& plan) {
-  const ConvProblem& p = plan.problem;
-  if (one_line(p)) return prefers_line(plan);
-  return (is_strided(p) ? prefers_strided(plan) : prefers_dense(plan)) &&
-         tiles_fit(p, plan.direction == Direction::forward ? p.output : p.input, 2);
 }
 
 }  // namespace

@@ -9,16 +9,32 @@ namespace {
 
 constexpr int64_t product_bytes = 256 << 10;  // of a block of products
 
+// A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
+template <class T>
+void list_parts(const WinogradView& v, const PartsGrid<T>& g, const PartsMemory<T>& memory,
+                const PartPoints& of, std::size_t kind, ConvPhase& phase) {
+  constexpr int64_t points[] = {0, 1, 3};
+  for (const LinePart& y : of.rows.parts) {
+    for (const LinePart& x : of.columns.parts) {
+      if (!y.has(points[kind / 3]) || !x.has(points[kind % 3])) continue;
+      const int64_t image = (y.phase * of.columns.phases + x.phase) * v.channels;
+      for (int64_t c = 0; c < v.channels; ++c)
+        phase.b_rows.push_back((image + c) * memory.tiles_row + y.tile * g.pitch + x.tile);
+    }
+  }
+  phase.depth = static_cast<int64_t>(phase.b_rows.size());
+}
+
 template <class T>
 void plan_blocks(ConvPlan& plan) {
   const WinogradView v(plan);
   const PartsGrid<T> g(plan);
-  const int64_t channels = std::max<int64_t>(1, v.channels) * g.at.phases();
-  const int64_t line_bytes = g.at.points() * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
+  const int64_t channels = std::max<int64_t>(1, v.channels) * g.at().phases();
+  const int64_t line_bytes = g.at().points() * g.pitch * static_cast<int64_t>(sizeof(T));  // of one channel
   // At least a full panel, though 256 channels of it on 14x14 are 1.2 MB (181 to 199 GFLOP/s).
-  const int64_t fit = std::max(std::min(part_tile_bytes / (line_bytes * channels) - g.at.rows.tiles + 1,
+  const int64_t fit = std::max(std::min(part_tile_bytes / (line_bytes * channels) - g.at().rows.tiles + 1,
                                         product_bytes / (line_bytes * g.filters)),
-                               ceil_div(g.width + g.at.columns.tiles - 1, g.pitch));
+                               ceil_div(g.width + g.at().columns.tiles - 1, g.pitch));
   const int64_t outputs = g.bands * plan.problem.groups;
   const int64_t tasks = tasks_wanted(4);
   int64_t blocks = std::max(ceil_div(g.down, fit), std::min(ceil_div(tasks, outputs), g.down / 4));
@@ -27,7 +43,7 @@ void plan_blocks(ConvPlan& plan) {
   // Rows of results are split only where tiles alone give too few tasks: each part transforms all.
   const int64_t wanted = ceil_div(tasks, outputs * blocks);
   const int64_t parts = std::max<int64_t>(1, std::min(wanted, ceil_div(v.rows, 64)));
-  plan.phases.resize(9);
+  plan.phases.resize(9 * g.of.size());
   ConvPhase& first = plan.phases[0];
   first.column_blocks = blocks;
   first.grid[0] = std::max<int64_t>(1, ceil_div(g.filter_panels, parts)) * g.filters;  // of a task
@@ -35,55 +51,46 @@ void plan_blocks(ConvPlan& plan) {
   const int64_t block = product_bytes / (line_bytes * plan.column_block) / g.filters * g.filters;
   plan.row_block = std::clamp<int64_t>(block, g.filters, first.grid[0]);
   plan.tasks = plan.problem.n * outputs * plan.row_blocks * blocks;
+  // What the parts of a data gradient depend on beside the stride: which taps reach which residue.
+  for (int i = 1; i < 3 && !v.forward; ++i) {
+    const int64_t phase = plan.problem.pad_lo[i] % g.stride[i];
+    plan.packed_panel = (plan.packed_panel * most_stride + phase) * (most_stride + 1) + g.residues[i];
+  }
   plan.packed_elements = plan.problem.groups * g.filter_panels * g.filter_panel;
   plan.shared_bytes = static_cast<std::size_t>(plan.packed_elements) * sizeof(T);
   Arena arena;
   const PartsMemory<T> memory(plan, g, arena);
   plan.task_bytes = arena.used();
-  plan.left = {1, offsets(g.at.rows.most() * g.at.columns.most() * v.channels, g.filters)};
-  // A list for each number of parts: phase 3 * row + column, of point 0, 1 (and 2), 3.
-  for (int64_t i = 0; i < 9; ++i) {
-    constexpr int64_t points[] = {0, 1, 3};
-    ConvPhase& phase = plan.phases[static_cast<std::size_t>(i)];
-    for (const LinePart& y : g.at.rows.parts) {
-      for (const LinePart& x : g.at.columns.parts) {
-        if (!y.has(points[i / 3]) || !x.has(points[i % 3])) continue;
-        const int64_t image = (y.phase * g.at.columns.phases + x.phase) * v.channels;
-        for (int64_t c = 0; c < v.channels; ++c)
-          phase.b_rows.push_back((image + c) * memory.tiles_row + y.tile * g.pitch + x.tile);
-      }
-    }
-    phase.depth = static_cast<int64_t>(phase.b_rows.size());
-  }
+  int64_t most = 0;
+  for (const PartPoints& one : g.of) most = std::max(most, one.rows.most() * one.columns.most());
+  plan.left = {1, offsets(most * v.channels, g.filters)};
+  for (std::size_t i = 0; i < plan.phases.size(); ++i)
+    list_parts(v, g, memory, g.of[i / 9], i % 9, plan.phases[i]);
 }
 
-// Tap i of a part, row by row, or none.
-int64_t tap_of(const ConvPlan& plan, const PartPoints& at, const LinePart& y, const LinePart& x,
-               int64_t i) {
-  const int64_t high = plan.problem.kernel[1], wide = plan.problem.kernel[2];
-  const int64_t row = y.tap[i / at.columns.taps], column = x.tap[i % at.columns.taps];
-  if (row < 0 || column < 0) return -1;
-  const int64_t tap = row * wide + column;
-  return plan.direction == Direction::forward ? tap : high * wide - 1 - tap;
-}
-
+// Of all residues.
 template <class T>
 std::vector<FilterPart> filter_parts(const ConvPlan& plan, const PartsGrid<T>& g) {
   const WinogradView v(plan);
   std::vector<FilterPart> parts;
-  int64_t before[16] = {};
-  for (const LinePart& y : g.at.rows.parts) {
-    for (const LinePart& x : g.at.columns.parts) {
-      FilterPart part;
-      for (int64_t i = 0; i < g.at.taps(); ++i) {
-        const int64_t tap = tap_of(plan, g.at, y, x, i);
-        part.taps[i] = tap < 0 ? -1 : tap * g.filters;
+  for (std::size_t residue = 0; residue < g.of.size(); ++residue) {
+    const PartPoints& of = g.of[residue];
+    int64_t before[16] = {};
+    for (const LinePart& y : of.rows.parts) {
+      for (const LinePart& x : of.columns.parts) {
+        FilterPart part;
+        for (int64_t i = 0; i < of.taps(); ++i) {
+          const int64_t row = y.tap[i / of.columns.taps], column = x.tap[i % of.columns.taps];
+          const bool none = row < 0 || column < 0;
+          part.taps[i] = none ? -1 : (row * plan.problem.kernel[2] + column) * g.filters;
+        }
+        for (int64_t i = 0; i < of.points(); ++i)
+          part.points[i] = of.has(y, x, i)
+                               ? g.start[residue] + g.filter_point(v, of, i) +
+                                     before[i]++ * v.channels * g.filters
+                               : -1;
+        parts.push_back(part);
       }
-      for (int64_t i = 0; i < g.at.points(); ++i)
-        part.points[i] = g.at.has(y, x, i)
-                             ? g.filter_point(v, i) + before[i]++ * v.channels * g.filters
-                             : -1;
-      parts.push_back(part);
     }
   }
   return parts;
@@ -116,7 +123,6 @@ const char* parts_refuse(const ConvPlan& plan) {
   if (taps_of(p) == 1) return "the kernel is a single tap";
   if ((p.kernel[1] == 3 || one_row(p)) && (p.kernel[2] == 3 || one_column(p)) && !is_strided(p))
     return "the kernel has three taps in a row or column";
-  if (is_strided(p) && plan.direction == Direction::input) return "the stride is larger than 1";
   for (int i = 1; i < 3; ++i) {
     if (p.stride[i] > most_stride) return "the stride is larger than 8";
     if (winograd_dilation(p, i) != 1) return "the kernel is dilated";
