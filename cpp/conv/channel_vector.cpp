@@ -285,13 +285,7 @@ class PixelTask {
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
   const T* packed = nullptr;
-  if (args.packed) {
-    packed = static_cast<const T*>(args.packed->pack_for(plan));
-  } else if (!packs_in_task(plan)) {
-    void* shared = call_scratch(plan.shared_bytes);
-    pack_weight(plan, args.other, shared);
-    packed = static_cast<const T*>(shared);
-  }
+  if (!packs_in_task(plan)) packed = static_cast<const T*>(packed_for_call(plan, args));
   parallel_for(plan.tasks, conv_work(plan.problem) / 2,
                [&](int64_t task) { PixelTask<T>(plan, args, packed, task).run(); });
 }

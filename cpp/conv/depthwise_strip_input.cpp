@@ -158,7 +158,7 @@ class PlaneTask {
 
 // Single taps at a stride are a matter of spreading what a product of rows has made: 3 to 11 times.
 // Others at a stride share one band along lines: 4.4 times the speed in the mean of 175 layers
-// drawn at random, 0.8 to 48 (Zen 5, November 2026).
+// drawn at random, 0.6 to 48 (Zen 5, November 2026).
 bool prefers(const ConvPlan& plan) {
   if (is_strided_gradient(plan) && would_run(wide_rows_input, plan)) return false;
   return taps_of(plan.problem) > 1 && depthwise_prefers(plan);

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "conv/plan.hpp"
+#include "conv/residue_taps.hpp"
 
 namespace pyconv {
 
@@ -69,9 +69,10 @@ struct PartLine {
 
   int64_t most() const { return at[points > 1]; }  // parts with a product at one point: all
 
-  // Pixels of the image, and of a phase of it, under so many tiles in a line.
-  int64_t pixels(int64_t count) const { return reach(count) * stride; }
-  int64_t reach(int64_t count) const { return count * outputs + points - outputs + lead; }
+  // Pixels of the image under so many tiles in a line.
+  int64_t pixels(int64_t count) const {
+    return (count * outputs + points - outputs + lead) * stride;
+  }
   // Pixels from one tile to the next.
   int64_t step() const { return outputs * stride; }
 
@@ -117,34 +118,20 @@ struct PartPoints {
   int64_t phases() const { return rows.phases * columns.phases; }
 };
 
-// A data gradient in one dimension: positions alike modulo the stride (a residue) are reached by the
-// same taps, and are a convolution of dy with them turned, at stride 1. All of these begin `low` pixels
-// of dy after their first position.
+// A data gradient in one dimension: each residue is a convolution of dy with its taps turned, at
+// stride 1. All begin `low` pixels of dy after their first position.
 struct GradientLines {
-  int64_t low = 0;
+  int64_t low;
   std::vector<PartLine> residues;
   GradientLines(const ConvProblem& p, int i) {
-    const int64_t stride = p.stride[i], count = std::min(stride, p.input[i]);
-    const auto reaches = [&](int64_t residue, int64_t tap) {
-      return (residue + p.pad_lo[i] - tap) % stride == 0;
-    };
-    const auto offset = [&](int64_t residue, int64_t tap) {
-      return (residue + p.pad_lo[i] - tap) / stride;
-    };
-    int64_t high = 0;
-    bool any = false;
-    for (int64_t r = 0; r < count; ++r)
-      for (int64_t tap = 0; tap < p.kernel[i]; ++tap) {
-        if (!reaches(r, tap)) continue;
-        low = any ? std::min(low, offset(r, tap)) : offset(r, tap);
-        high = any ? std::max(high, offset(r, tap)) : low;
-        any = true;
-      }
-    const int64_t size = std::max<int64_t>(p.kernel[i] > 1 ? 2 : 1, high - low + 1);
-    for (int64_t r = 0; r < count; ++r) {
+    const Reach reach(p, i);
+    low = reach.low;
+    const int64_t size = std::max<int64_t>(p.kernel[i] > 1 ? 2 : 1, reach.border + 1);
+    for (int64_t residue = 0; residue < residues_of(p, i); ++residue) {
       std::vector<int64_t> line(static_cast<std::size_t>(size), -1);
-      for (int64_t tap = 0; tap < p.kernel[i]; ++tap)
-        if (reaches(r, tap)) line[static_cast<std::size_t>(offset(r, tap) - low)] = tap;
+      for_taps(p, i, residue, [&](int64_t tap, int64_t offset) {
+        line[static_cast<std::size_t>(offset - low)] = tap;
+      });
       residues.emplace_back(line);
     }
   }

@@ -59,4 +59,11 @@ const void* PackedWeight::pack_for(std::vector<int64_t> key, std::size_t bytes,
   return made.release()->data.get();
 }
 
+const void* packed_for_call(const ConvPlan& plan, const ConvArgs& args) {
+  if (args.packed) return args.packed->pack_for(plan);
+  void* const shared = call_scratch(plan.shared_bytes);
+  plan.algorithm->pack(plan, args.other, shared);
+  return shared;
+}
+
 }  // namespace pyconv

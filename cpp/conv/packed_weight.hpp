@@ -45,4 +45,8 @@ class PackedWeight {
   mutable std::atomic<Pack*> packs_{nullptr};
 };
 
+// What `plan.algorithm` packs of the weight of a call: by its PackedWeight, or into the memory that all
+// tasks of the call share, which is for that alone.
+const void* packed_for_call(const ConvPlan& plan, const ConvArgs& args);
+
 }  // namespace pyconv

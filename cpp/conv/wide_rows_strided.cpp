@@ -19,6 +19,7 @@
 #include "conv/line_tiles.hpp"
 #include "conv/list.hpp"
 #include "conv/merge_residues.hpp"
+#include "conv/residue_taps.hpp"
 #include "core/parallel.hpp"
 #include "core/scratch.hpp"
 
@@ -27,42 +28,15 @@ namespace {
 
 int64_t round_up(int64_t count, int64_t to) { return ceil_div(count, to) * to; }
 
-// Of the taps of one dimension that reach any position: the lowest offset in dy, and how far the
-// highest is from it.
-struct Reach {
-  int64_t low, border, taps;  // taps: the most that reach one position
-};
-
-Reach reach_of(const ConvProblem& p, int i) {
-  Reach r{0, 0, 0};
-  int64_t high = 0;
-  bool any = false;
-  for (int64_t origin = 0; origin < std::min(p.stride[i], p.input[i]); ++origin) {
-    int64_t taps = 0;
-    for (int64_t t = 0; t < p.kernel[i]; ++t) {
-      const int64_t shift = origin + p.pad_lo[i] - t * p.dilation[i];
-      if (shift % p.stride[i]) continue;
-      const int64_t offset = shift / p.stride[i];
-      r.low = any ? std::min(r.low, offset) : offset;
-      high = any ? std::max(high, offset) : offset;
-      any = true;
-      ++taps;
-    }
-    r.taps = std::max(r.taps, taps);
-  }
-  r.border = high - r.low;
-  return r;
-}
-
 struct Grid {
   Reach rows, columns;
   int64_t lines, width;  // of dy's grid under the result
   int64_t residues[2];   // of rows and of columns
   int64_t phases() const { return residues[0] * residues[1]; }
-  explicit Grid(const ConvProblem& p) : rows(reach_of(p, 1)), columns(reach_of(p, 2)) {
+  explicit Grid(const ConvProblem& p) : rows(p, 1), columns(p, 2) {
     lines = ceil_div(p.input[1], p.stride[1]);
     width = ceil_div(p.input[2], p.stride[2]);
-    for (int i = 0; i < 2; ++i) residues[i] = std::min(p.stride[i + 1], p.input[i + 1]);
+    for (int i = 0; i < 2; ++i) residues[i] = residues_of(p, i + 1);
   }
 };
 

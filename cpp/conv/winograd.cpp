@@ -253,14 +253,7 @@ void run_many_tiles(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages&
   const WinogradGrid<T> g(plan);
   const ConvPhase& phase = plan.phases[0];
   const int64_t rows = WinogradView(plan).rows;
-  const T* filters;
-  if (args.packed) {
-    filters = static_cast<const T*>(args.packed->pack_for(plan));
-  } else {
-    void* shared = call_scratch(plan.shared_bytes);
-    pack_winograd(plan, args.other, shared);
-    filters = static_cast<const T*>(shared);
-  }
+  const T* const filters = static_cast<const T*>(packed_for_call(plan, args));
   parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
     typename WinogradTask<T>::Place at{};
     at.block = task % phase.column_blocks;

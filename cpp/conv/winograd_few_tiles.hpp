@@ -259,7 +259,7 @@ class PanelTask {
   int64_t filters_ = 0, vectors_ = 0;
 };
 
-// What both kinds of tasks need; the depth of a block is known.
+// What both kinds of tasks need.
 template <class T>
 void plan_panels(ConvPlan& plan, const WinogradGrid<T>& g) {
   const WinogradView v(plan);

@@ -98,14 +98,7 @@ void plan_own_tiles(ConvPlan& plan) {
 template <class T>
 void run_own_tiles(const ConvPlan& plan, const ConvArgs& args, ForbiddenImages& again) {
   const WinogradGrid<T> g(plan);
-  const T* filters;
-  if (args.packed) {
-    filters = static_cast<const T*>(args.packed->pack_for(plan));
-  } else {
-    void* shared = call_scratch(plan.shared_bytes);
-    pack_winograd(plan, args.other, shared);
-    filters = static_cast<const T*>(shared);
-  }
+  const T* const filters = static_cast<const T*>(packed_for_call(plan, args));
   parallel_for(plan.tasks, conv_work(plan.problem) / 4, [&](int64_t task) {
     if (!run_task(plan, args, g, task, filters))
       again[static_cast<std::size_t>(task / plan.image_tasks)] = true;

@@ -223,14 +223,7 @@ class PartsTask {
 
 template <class T>
 void run_typed(const ConvPlan& plan, const ConvArgs& args) {
-  const T* filters;
-  if (args.packed) {
-    filters = static_cast<const T*>(args.packed->pack_for(plan));
-  } else {
-    void* shared = call_scratch(plan.shared_bytes);
-    pack_parts(plan, args.other, shared);
-    filters = static_cast<const T*>(shared);
-  }
+  const T* const filters = static_cast<const T*>(packed_for_call(plan, args));
   const PartsGrid<T> g(plan);
   run_or_fall_back(plan, args, conv_work(plan.problem) / 2, [&](int64_t task) {
     return PartsTask<T>(plan, args, g, filters, task);
